@@ -1,0 +1,2 @@
+//! Comparisons with peers, side by side in one run.
+fn main() {}

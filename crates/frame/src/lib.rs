@@ -1,0 +1,1 @@
+//! Tables between polars and plain columns: readers, joins and SQL in a bounded child process, dataset bytes.

@@ -1,0 +1,1 @@
+//! Stage: sources to a dataset with schema, profile and anomalies.

@@ -1,0 +1,1 @@
+//! The durable job ledger and the lease service.

@@ -1,0 +1,1 @@
+//! Fitting: transforms, learners, search spaces and samplers, pure and seeded.

@@ -1,0 +1,1 @@
+//! The model as data and the one interpreter that applies it to unseen rows.

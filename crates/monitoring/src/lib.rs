@@ -1,0 +1,1 @@
+//! Stage: live rows against the training baseline to drift and quality reports.

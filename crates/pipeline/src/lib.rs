@@ -1,0 +1,1 @@
+//! Stage: a pipeline file to durable runs of the other stages.

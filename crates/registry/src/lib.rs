@@ -1,0 +1,1 @@
+//! Stage: immutable model versions, aliases by compare-and-swap, and lineage.

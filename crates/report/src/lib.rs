@@ -1,0 +1,1 @@
+//! Page shell, tables and SVG charts for self-contained HTML reports.

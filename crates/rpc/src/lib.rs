@@ -1,0 +1,1 @@
+//! Channels local and remote, the server builder, authorization, and errors to and from gRPC status.

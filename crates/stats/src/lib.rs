@@ -1,0 +1,1 @@
+//! Profiles, schema validation, distances, metrics, intervals and gate rules: pure and in f64.

@@ -1,0 +1,1 @@
+//! Sandbox, fixtures and fault helpers for the tests of every crate.

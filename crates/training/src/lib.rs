@@ -1,0 +1,1 @@
+//! Stage: prepared data and a study to a leaderboard and a model.

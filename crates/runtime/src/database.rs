@@ -1,0 +1,1 @@
+//! The database pool: one writer handle per SQLite file, migrations per stage.

@@ -1,0 +1,1 @@
+//! CPU slots of the process: how many threads a piece of work may use.

@@ -1,0 +1,1 @@
+//! Paired comparison of a candidate with a champion.

@@ -1,0 +1,1 @@
+//! Curves of bounded size for reports.

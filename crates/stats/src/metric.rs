@@ -1,0 +1,1 @@
+//! Weighted metrics for binary, multiclass and regression tasks.

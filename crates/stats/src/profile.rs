@@ -1,0 +1,1 @@
+//! Profiles of datasets: statistics of every column.

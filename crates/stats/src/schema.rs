@@ -1,0 +1,1 @@
+//! Expected columns, types and domains, and validation against them.

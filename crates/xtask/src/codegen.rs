@@ -50,17 +50,14 @@ pub fn generate(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
         .open_files(&sources)?
         .encode_file_descriptor_set();
     let all = prost_types::FileDescriptorSet::decode(bytes.as_slice())?;
-    let (model, services): (Vec<_>, Vec<_>) =
-        all.file.into_iter().partition(|file| file.package() == MODEL_PACKAGE);
+    let (model, services): (Vec<_>, Vec<_>) = all.file.into_iter().partition(|file| file.package() == MODEL_PACKAGE);
 
     let mut out = BTreeMap::new();
     emit(model, "crates/model/src/generated", &mut out)?;
     emit(services, "crates/proto/src/generated", &mut out)?;
     // Without source info: the set is what reflection serves.
-    let reflected = protox::Compiler::new([&proto])?
-        .include_imports(true)
-        .open_files(&sources)?
-        .encode_file_descriptor_set();
+    let reflected =
+        protox::Compiler::new([&proto])?.include_imports(true).open_files(&sources)?.encode_file_descriptor_set();
     out.insert("crates/proto/src/generated/permissions.rs".into(), permissions(&reflected)?.into_bytes());
     out.insert("crates/proto/src/generated/descriptors.bin".into(), reflected);
     Ok(out)
@@ -117,7 +114,9 @@ fn permissions(descriptors: &[u8]) -> anyhow::Result<String> {
             match name.as_deref().and_then(|name| name.strip_prefix("PERMISSION_")) {
                 Some("UNSPECIFIED") | None => match third_party(service.full_name(), method.name()) {
                     Some(permission) => rows.insert(path, permission.to_owned()),
-                    None => bail!("{path} declares no permission: add `option (gristmill.options.v1alpha1.permission)`"),
+                    None => {
+                        bail!("{path} declares no permission: add `option (gristmill.options.v1alpha1.permission)`")
+                    }
                 },
                 Some(name) => rows.insert(path, camel(name)),
             };

@@ -1,0 +1,60 @@
+//! Embedded migrations, one list and one table per stage.
+
+use gristmill_types::Digest;
+
+use super::{Database, DatabaseError, Schema, Sql};
+use crate::values;
+
+/// One step of a stage's tables. Applied ones never change; later ones only add, until no running
+/// version reads what they remove (expand, then contract).
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// Counts up from 1 without gaps.
+    pub version: i64,
+    /// What it does, in a few words.
+    pub name: &'static str,
+    /// Statements, with `{s}` before every table and index name.
+    pub sql: &'static str,
+}
+
+const TABLE: &str = "create table if not exists {s}migration (
+    version bigint primary key, name text not null, digest text not null)";
+
+pub(super) async fn run(db: &Database, schema: &Schema, migrations: &[Migration]) -> Result<(), DatabaseError> {
+    let mut tx = db.begin().await?;
+    tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
+    tx.commit().await?;
+    let applied = check(db, schema, migrations).await?;
+    for migration in migrations.iter().filter(|migration| migration.version > applied) {
+        let mut tx = db.begin().await?;
+        tx.execute_script(&Sql::new(schema, migration.sql)).await?;
+        tx.execute(
+            &Sql::new(schema, "insert into {s}migration (version, name, digest) values ($1, $2, $3)"),
+            values![migration.version, migration.name, Digest::of(migration.sql.as_bytes())],
+        )
+        .await?;
+        tx.commit().await?;
+        tracing::info!(stage = schema.stage(), version = migration.version, name = migration.name, "migration applied");
+    }
+    Ok(())
+}
+
+/// Compares what was applied with what this binary holds; answers the newest applied version.
+async fn check(db: &Database, schema: &Schema, migrations: &[Migration]) -> Result<i64, DatabaseError> {
+    let sql = Sql::new(schema, "select version, digest from {s}migration order by version");
+    let known = migrations.last().map_or(0, |migration| migration.version);
+    let mut newest = 0;
+    for row in db.fetch(&sql, vec![]).await? {
+        let version: i64 = row.get("version")?;
+        let digest: Digest = row.get("digest")?;
+        let stage = || schema.stage().to_owned();
+        match migrations.iter().find(|migration| migration.version == version) {
+            None => return Err(DatabaseError::NewerSchema { stage: stage(), found: version, known }),
+            Some(own) if Digest::of(own.sql.as_bytes()) != digest => {
+                return Err(DatabaseError::ChangedMigration { stage: stage(), version });
+            }
+            Some(_) => newest = version,
+        }
+    }
+    Ok(newest)
+}

@@ -1,1 +1,3 @@
-//! Stage: a dataset and a recipe to train, validation and test splits and a fitted transform.
+#![doc = include_str!("../README.md")]
+
+pub mod split;

@@ -1,0 +1,5 @@
+//! Integration tests of the preparation stage.
+
+mod it {
+    mod split;
+}

@@ -19,9 +19,9 @@ const fn mix(mut z: u64) -> u64 {
 /// is numbered can run in any order on any number of threads.
 pub fn derive_seed(root: u64, purpose: &str, index: u64) -> u64 {
     // FNV-1a keeps purposes apart, SplitMix64 spreads them.
-    let label = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let label = purpose
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let first = mix(root.wrapping_add(GOLDEN));
     let second = mix(first ^ label);

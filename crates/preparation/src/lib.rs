@@ -1,3 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod convert;
+mod error;
+mod prepare;
+mod run;
+mod service;
+mod stage;
+
 pub mod split;
+
+pub use error::PreparationError;
+pub use prepare::{DatasetFacts, Prepared, Settings, SplitReport, prepare};
+pub use stage::{LOGIC_VERSION, open};

@@ -135,12 +135,9 @@ impl ::prost::Name for Split {
 pub struct ColumnRule {
     #[prost(string, tag = "1")]
     pub column: ::prost::alloc::string::String,
-    /// `numeric`, `category`, `target_encode`, `date_parts` or `drop`.
+    /// `number`, `category`, `target_encoding`, `date_parts` or `drop`.
     #[prost(string, tag = "2")]
     pub treatment: ::prost::alloc::string::String,
-    /// For date parts: which.
-    #[prost(string, repeated, tag = "3")]
-    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for ColumnRule {
     const NAME: &'static str = "ColumnRule";

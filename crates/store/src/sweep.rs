@@ -1,0 +1,165 @@
+//! Garbage collection: mark from what is held, then delete what is old and held by nobody.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use gristmill_types::{Digest, Project};
+
+use crate::key::{Key, Room};
+use crate::{Store, StoreError};
+
+/// Tells which artifacts somebody still needs.
+#[async_trait]
+pub trait RootProvider: Send + Sync {
+    /// Who answers, for messages.
+    fn name(&self) -> &str;
+
+    /// Everything held in `project` at this moment; asked after the objects were listed, so an answer
+    /// from a cache would be too old.
+    ///
+    /// # Errors
+    /// A message; then nothing is deleted.
+    async fn roots(&self, project: &Project) -> Result<Roots, String>;
+}
+
+/// What one provider holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// Manifests that rows name: they, their parts, and all that they were made from are kept.
+    pub artifacts: Vec<Digest>,
+    /// Digests that leases pinned, of manifests or of parts; they may not exist yet.
+    pub pins: Vec<Digest>,
+}
+
+/// What a sweep found, and deleted unless it was a dry run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Objects that are held.
+    pub kept: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+    /// Objects that nobody holds, but that are younger than the grace.
+    pub spared: u64,
+    /// Their bytes.
+    pub spared_bytes: u64,
+    /// Objects deleted, or in a dry run those that would be.
+    pub deleted: u64,
+    /// Their bytes.
+    pub deleted_bytes: u64,
+}
+
+impl Store {
+    /// Sweeps one project. In order:
+    ///
+    /// 1. lists objects (what is put later is no candidate);
+    /// 2. asks every provider; one that fails ends the sweep;
+    /// 3. marks: roots and pins, their parts, and what they were made from;
+    /// 4. per object that is unmarked and older than the grace: keeps puts out, looks at its age again,
+    ///    deletes it (manifests first, so that no visible manifest lacks its parts).
+    ///
+    /// # Errors
+    /// [`StoreError::RootsUnavailable`], [`StoreError::RootUnreadable`]: nothing was deleted.
+    /// [`StoreError::Backend`]: what was deleted until then is garbage all the same.
+    pub async fn sweep(
+        &self,
+        project: &Project,
+        providers: &[&dyn RootProvider],
+        dry_run: bool,
+    ) -> Result<SweepReport, StoreError> {
+        let mut listed = Vec::new();
+        for room in [Room::Manifest, Room::Blob] {
+            let mut objects = self.inner.backend.list(&Key::room(project, room));
+            while let Some(meta) = objects.try_next().await? {
+                if let Some(key) = Key::parse(&meta.location) {
+                    listed.push((key, meta));
+                }
+            }
+        }
+        let marked = self.mark(project, providers).await?;
+        let mut report = SweepReport::default();
+        for (key, meta) in listed {
+            if marked.contains(&(key.room, key.digest)) {
+                report.kept += 1;
+                report.kept_bytes += meta.size;
+            } else if self.inner.age(&meta) <= self.inner.bounds.grace
+                || (!dry_run && !self.delete_if_still_old(&key).await?)
+            {
+                report.spared += 1;
+                report.spared_bytes += meta.size;
+            } else {
+                report.deleted += 1;
+                report.deleted_bytes += meta.size;
+            }
+        }
+        tracing::info!(%project, dry_run, ?report, "artifacts swept");
+        Ok(report)
+    }
+
+    async fn delete_if_still_old(&self, key: &Key) -> Result<bool, StoreError> {
+        let _held = self.inner.gate.alone().await?;
+        match self.inner.backend.head(key).await? {
+            None => Ok(true),
+            Some(meta) if self.inner.age(&meta) <= self.inner.bounds.grace => Ok(false),
+            Some(_) => self.inner.backend.delete(key).await.map(|()| true),
+        }
+    }
+
+    async fn mark(
+        &self,
+        project: &Project,
+        providers: &[&dyn RootProvider],
+    ) -> Result<BTreeSet<(Room, Digest)>, StoreError> {
+        let mut marked = BTreeSet::new();
+        let mut answers = Vec::new();
+        for provider in providers {
+            let answer = provider.roots(project).await;
+            let answer =
+                answer.map_err(|message| StoreError::RootsUnavailable { provider: provider.name().into(), message })?;
+            answers.push((provider.name(), answer));
+        }
+        for (provider, answer) in answers {
+            for digest in answer.pins {
+                // A pin may name a part, or a manifest that is not published yet.
+                marked.insert((Room::Blob, digest));
+                if self.inner.backend.head(&Key::new(project, Room::Manifest, digest)).await?.is_some() {
+                    self.mark_from(project, digest, &mut marked).await.map_err(|e| unreadable(provider, digest, e))?;
+                }
+                marked.insert((Room::Manifest, digest));
+            }
+            for digest in answer.artifacts {
+                self.mark_from(project, digest, &mut marked).await.map_err(|e| unreadable(provider, digest, e))?;
+            }
+        }
+        Ok(marked)
+    }
+
+    /// Marks a manifest, its parts and, through its inputs, all that it was made from.
+    async fn mark_from(
+        &self,
+        project: &Project,
+        root: Digest,
+        marked: &mut BTreeSet<(Room, Digest)>,
+    ) -> Result<(), StoreError> {
+        let artifacts = self.project(project);
+        let mut open = vec![root];
+        while let Some(digest) = open.pop() {
+            if marked.contains(&(Room::Manifest, digest)) {
+                continue;
+            }
+            let artifact = artifacts.find(digest).await?;
+            marked.insert((Room::Manifest, digest));
+            marked.extend(artifact.manifest().parts().iter().map(|part| (Room::Blob, part.digest())));
+            open.extend(artifact.manifest().inputs().iter().map(|input| input.digest));
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(provider: &str, digest: Digest, source: StoreError) -> StoreError {
+    match source {
+        // The store is down, which is not the root's fault.
+        StoreError::Backend { .. } | StoreError::Io { .. } => source,
+        source => StoreError::RootUnreadable { provider: provider.into(), digest, source: Box::new(source) },
+    }
+}

@@ -8,8 +8,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
+use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// The variable that names the collector, as OpenTelemetry defines it.
@@ -68,6 +68,8 @@ pub enum TelemetryError {
 #[derive(Debug)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
+    /// Why spans are not exported although a collector was named.
+    refused: Option<String>,
 }
 
 impl Drop for Telemetry {
@@ -79,9 +81,7 @@ impl Drop for Telemetry {
     }
 }
 
-/// Sets up logging for the whole process and, when `endpoint` names a collector, spans. Must run
-/// inside the tokio runtime when there is an endpoint. An endpoint that is wrong or down costs
-/// spans, never a request nor the start of the process.
+/// Sets up telemetry for the whole process: what [`build`] makes, installed.
 ///
 /// # Errors
 /// The filter does not parse, or telemetry was set up before.
@@ -90,16 +90,33 @@ pub fn init(
     config: &TelemetryConfig,
     endpoint: Option<&str>,
 ) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| TelemetryError::Filter {
-        filter: config.log.clone(),
-        message: error.to_string(),
-    })?;
+    let (dispatch, telemetry) = build(service, config, endpoint)?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Twice)?;
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    if let Some(message) = &telemetry.refused {
+        tracing::warn!(%message, "spans are not exported");
+    }
+    Ok(telemetry)
+}
+
+/// Makes a subscriber that writes log lines and, when `endpoint` names a collector, exports spans.
+/// Must run inside the tokio runtime when there is an endpoint. An endpoint that is wrong or down
+/// costs spans, never a request nor the start of the process.
+///
+/// # Errors
+/// The filter does not parse.
+pub fn build(
+    service: &'static str,
+    config: &TelemetryConfig,
+    endpoint: Option<&str>,
+) -> Result<(Dispatch, Telemetry), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| TelemetryError::Filter { filter: config.log.clone(), message: error.to_string() })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
         LogFormat::Text => lines.with_target(true).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
-    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let (provider, refused) = match endpoint.map(|endpoint| provider(service, endpoint)) {
         None => (None, None),
         Some(Ok(provider)) => (Some(provider), None),
@@ -111,11 +128,8 @@ pub fn init(
             .with_tracer(provider.tracer(service))
             .with_filter(tracing_subscriber::filter::filter_fn(|about| about.target().starts_with("gristmill")))
     });
-    tracing_subscriber::registry().with(lines).with(spans).try_init().map_err(|_| TelemetryError::Twice)?;
-    if let Some(message) = refused {
-        tracing::warn!(%message, "spans are not exported");
-    }
-    Ok(Telemetry { provider })
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(lines).with(spans));
+    Ok((dispatch, Telemetry { provider, refused }))
 }
 
 fn provider(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, String> {

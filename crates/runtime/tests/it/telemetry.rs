@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use gristmill_runtime::telemetry::{LogFormat, TelemetryConfig, init};
+use gristmill_runtime::telemetry::{LogFormat, TelemetryConfig, build, init};
 use tokio::sync::mpsc;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, http};
@@ -41,30 +41,57 @@ impl tonic::codegen::Service<http::Request<Body>> for Collector {
     }
 }
 
-// One test, since a process has one subscriber.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn spans_are_exported_and_a_dead_collector_does_not_hurt() {
-    let bad = TelemetryConfig { log: "=[".into(), ..TelemetryConfig::default() };
-    assert!(init("gristmill", &bad, None).unwrap_err().to_string().contains("log filter `=[`"));
-
-    let (sent, mut received) = mpsc::unbounded_channel();
+async fn collector() -> (String, tokio::task::JoinHandle<()>, mpsc::UnboundedReceiver<usize>) {
+    let (sent, received) = mpsc::unbounded_channel();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     let server = tonic::transport::Server::builder().add_service(Collector(sent)).serve_with_incoming(incoming);
-    let server = tokio::spawn(server);
+    let server = tokio::spawn(async move { server.await.unwrap() });
+    (format!("http://{address}"), server, received)
+}
 
-    let config = TelemetryConfig { log: "warn".into(), log_format: LogFormat::Json };
-    let telemetry = init("gristmill", &config, Some(&format!("http://{address}"))).unwrap();
-    tracing::info_span!(target: "gristmill_test", "milling").in_scope(|| tracing::info!("turning"));
+fn quiet() -> TelemetryConfig {
+    TelemetryConfig { log: "off".into(), log_format: LogFormat::Json }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_reach_the_collector_when_telemetry_ends() {
+    let (endpoint, server, mut received) = collector().await;
+    let (dispatch, telemetry) = build("gristmill", &quiet(), Some(&endpoint)).unwrap();
+    tracing::dispatcher::with_default(&dispatch, || {
+        tracing::info_span!(target: "gristmill_test", "milling").in_scope(|| tracing::info!("turning"));
+    });
     tokio::task::spawn_blocking(move || drop(telemetry)).await.unwrap();
     assert!(received.recv().await.unwrap() > 0);
     server.abort();
+}
 
-    assert!(init("gristmill", &config, None).unwrap_err().to_string().contains("already set up"));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_down_or_none_at_all_costs_spans_and_nothing_else() {
+    let (endpoint, server, _) = collector().await;
+    server.abort();
+    let _aborted = server.await;
+    for endpoint in [endpoint.as_str(), "not an endpoint", "http://127.0.0.1:9"] {
+        let (dispatch, telemetry) = build("gristmill", &quiet(), Some(endpoint)).unwrap();
+        let began = Instant::now();
+        tracing::dispatcher::with_default(&dispatch, || {
+            // More than the exporter's queue holds.
+            for _ in 0..5_000 {
+                tracing::info_span!(target: "gristmill_test", "milling").in_scope(|| ());
+            }
+        });
+        assert!(began.elapsed() < Duration::from_secs(1), "{endpoint}");
+        let began = Instant::now();
+        tokio::task::spawn_blocking(move || drop(telemetry)).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(4), "{endpoint}");
+    }
+}
 
-    // Port 9 on loopback: nobody listens. The exporter is built, nothing waits for it.
-    let began = Instant::now();
-    tracing::info_span!(target: "gristmill_test", "still milling").in_scope(|| ());
-    assert!(began.elapsed() < Duration::from_secs(1));
+#[test]
+fn a_wrong_filter_is_refused_and_a_process_is_set_up_once() {
+    let bad = TelemetryConfig { log: "=[".into(), ..TelemetryConfig::default() };
+    assert!(init("gristmill", &bad, None).unwrap_err().to_string().contains("log filter `=[`"));
+    let _first = init("gristmill", &quiet(), None).unwrap();
+    assert!(init("gristmill", &quiet(), None).unwrap_err().to_string().contains("already set up"));
 }

@@ -1,0 +1,188 @@
+//! Who may call what: every rpc of the contracts for every role, over both transports.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use gristmill_rpc::auth::{Tokens, token_hash};
+use gristmill_rpc::{Auth, Problem, Request, ServerConfig, ServerError};
+use gristmill_types::{Permission, Role};
+use tonic::Code;
+
+use super::bench::Bench;
+use super::probe::{call, path, send};
+
+/// The role matrix as the security design states it, written down a second time on purpose:
+/// data-scientist, ml-engineer, software-engineer, data-engineer, admin.
+const MATRIX: [(Permission, [bool; 5]); 14] = [
+    (Permission::Public, [true, true, true, true, true]),
+    (Permission::Read, [true, true, true, true, true]),
+    (Permission::WriteData, [false, false, false, true, true]),
+    (Permission::WritePreparation, [true, true, false, true, true]),
+    (Permission::WriteTraining, [true, true, false, false, true]),
+    (Permission::WriteEvaluation, [true, true, false, false, true]),
+    (Permission::WriteModel, [true, true, false, false, true]),
+    (Permission::PromoteModel, [false, true, false, false, true]),
+    (Permission::Deploy, [false, true, true, false, true]),
+    (Permission::Predict, [true, true, true, false, true]),
+    (Permission::WriteMonitoring, [false, true, true, false, true]),
+    (Permission::RunPipeline, [true, true, false, false, true]),
+    (Permission::Work, [false, false, false, false, true]),
+    (Permission::Administer, [false, false, false, false, true]),
+];
+
+fn tokens() -> Tokens {
+    let mut text = String::from("tokens:\n");
+    for role in Role::ALL {
+        let hash = token_hash(&format!("token of {role}"));
+        text.push_str(&format!("  - {{name: {role}, sha256: {hash}, projects: {{default: [{role}]}}}}\n"));
+    }
+    let hash = token_hash("token of probe");
+    text.push_str(&format!(
+        "  - {{name: probe, sha256: {hash}, service: true, projects: {{mill: [data-scientist]}}}}\n"
+    ));
+    read(&text).unwrap()
+}
+
+fn read(text: &str) -> Result<Tokens, gristmill_rpc::auth::TokensError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Tokens::read(file.path())
+}
+
+async fn guarded() -> (Bench, Arc<Tokens>) {
+    let tokens = Arc::new(tokens());
+    (Bench::start(Auth::Tokens(Arc::clone(&tokens)), ServerConfig::default()).await, tokens)
+}
+
+fn text(text: &str) -> Request<String> {
+    Request::new(text.to_owned())
+}
+
+#[tokio::test]
+async fn every_rpc_is_open_to_exactly_the_roles_of_the_matrix() {
+    let (bench, tokens) = guarded().await;
+    for (at, role) in Role::ALL.into_iter().enumerate() {
+        let local = bench.local.channel_as(tokens.named(role.as_str()).unwrap());
+        let remote = bench.remote(Some(&format!("token of {role}")));
+        for channel in [local, remote] {
+            for (rpc, permission) in gristmill_proto::PERMISSIONS {
+                let (_, row) = MATRIX.iter().find(|(known, _)| known == permission).unwrap();
+                let status = path(&channel, rpc, text("")).await.unwrap_err();
+                // No stage is mounted: what is allowed meets nothing behind the guard.
+                let expected = if row[at] { Code::Unimplemented } else { Code::PermissionDenied };
+                assert_eq!(status.code(), expected, "{role} {rpc} {channel:?}: {status}");
+                let lacks = Problem::from(&status).reason == "NOT_PERMITTED";
+                assert_eq!(lacks, !row[at], "{role} {rpc}: {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_known_token_only_what_is_public_is_open() {
+    let (bench, _) = guarded().await;
+    for (channel, reason) in [(bench.remote(None), "NO_TOKEN"), (bench.remote(Some("guessed")), "UNKNOWN_TOKEN")] {
+        for (rpc, permission) in gristmill_proto::PERMISSIONS {
+            let status = path(&channel, rpc, text("")).await.unwrap_err();
+            if *permission == Permission::Public && reason == "NO_TOKEN" {
+                assert_eq!(status.code(), Code::Unimplemented, "{rpc}: {status}");
+            } else {
+                assert_eq!(status.code(), Code::Unauthenticated, "{rpc}: {status}");
+                assert_eq!(Problem::from(&status).reason, reason, "{rpc}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rights_end_at_the_project() {
+    let (bench, tokens) = guarded().await;
+    for channel in
+        [bench.local.channel_as(tokens.named("data-scientist").unwrap()), bench.remote(Some("token of data-scientist"))]
+    {
+        for project in ["", "default"] {
+            assert_eq!(call(&channel, "Who", project).await.unwrap(), "data-scientist in default");
+        }
+        let other = call(&channel, "Who", "mill").await.unwrap_err();
+        assert_eq!(other.code(), Code::PermissionDenied, "{other}");
+        assert!(other.message().contains("`write_training` in project mill"), "{other}");
+        for wrong in ["../default", "DEFAULT", "a/b", "%2e", "é"] {
+            let status = call(&channel, "Who", wrong).await.unwrap_err();
+            assert_eq!(status.code(), Code::InvalidArgument, "{wrong}: {status}");
+            assert_eq!(Problem::from(&status).violations[0].field, "project");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_speaks_for_others_with_their_rights_and_nobody_else_does() {
+    let (bench, tokens) = guarded().await;
+    let behalf = |name: &str, project: &str| {
+        let mut request = text(project);
+        request.metadata_mut().insert("gristmill-on-behalf-of", name.parse().unwrap());
+        request
+    };
+    let service = bench.remote(Some("token of probe"));
+    assert_eq!(call(&service, "Who", "mill").await.unwrap(), "probe in mill");
+    let seen = send(&service, "Who", behalf("data-scientist", "default")).await.unwrap();
+    assert_eq!(seen, "data-scientist via probe in default");
+    let less = send(&service, "Who", behalf("software-engineer", "default")).await.unwrap_err();
+    assert_eq!(Problem::from(&less).reason, "NOT_PERMITTED", "the right is not the service's: {less}");
+    let work = path(&service, "/gristmill.job.v1alpha1.LeaseService/ClaimJob", text("")).await.unwrap_err();
+    assert_eq!(work.code(), Code::Unimplemented, "leased work is a service's: {work}");
+    let lent = path(&service, "/gristmill.job.v1alpha1.LeaseService/ClaimJob", behalf("data-scientist", ""));
+    assert_eq!(lent.await.unwrap_err().code(), Code::PermissionDenied, "and is not lent");
+    let nobody = send(&service, "Who", behalf("nobody", "default")).await.unwrap_err();
+    assert_eq!(Problem::from(&nobody).reason, "UNKNOWN_PRINCIPAL");
+    let person = bench.remote(Some("token of ml-engineer"));
+    let forged = send(&person, "Who", behalf("admin", "default")).await.unwrap_err();
+    assert_eq!(Problem::from(&forged).reason, "NOT_A_SERVICE");
+    // One stage calling another for its caller, inside the process.
+    for channel in
+        [bench.local.channel_as(tokens.named("data-scientist").unwrap()), bench.remote(Some("token of data-scientist"))]
+    {
+        assert_eq!(call(&channel, "Forward", "default").await.unwrap(), "data-scientist via probe in default");
+        assert_eq!(call(&channel, "Forward", "mill").await.unwrap_err().code(), Code::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn an_address_beyond_loopback_needs_tokens_and_a_loud_word() {
+    let open = Bench::open().await;
+    let refused = open.server.listen("0.0.0.0:0").await.unwrap_err();
+    assert!(matches!(refused, ServerError::Unprotected { .. }), "{refused}");
+    assert!(refused.to_string().contains("only loopback is allowed"), "{refused}");
+    let (guarded, _) = guarded().await;
+    let refused = guarded.server.listen("0.0.0.0:0").await.unwrap_err();
+    assert!(refused.to_string().contains("without TLS"), "{refused}");
+    let config = ServerConfig { insecure: true, ..ServerConfig::default() };
+    let told = Bench::start(Auth::Tokens(Arc::new(tokens())), config).await;
+    assert!(told.server.listen("0.0.0.0:0").await.is_ok());
+    let taken = open.server.listen(&open.address.to_string()).await.unwrap_err();
+    assert!(taken.to_string().contains("the port is in use"), "{taken}");
+    let nonsense = open.server.listen("not an address").await.unwrap_err();
+    assert!(nonsense.to_string().contains("host:port"), "{nonsense}");
+}
+
+#[test]
+fn a_wrong_token_file_is_refused_with_the_entry() {
+    let hash = token_hash("x");
+    assert_eq!(hash, "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", "printf %s x | sha256sum");
+    let cases = [
+        ("tokens: [{name: a, sha256: 12, projects: {}}]".to_owned(), "64 hexadecimal digits"),
+        (format!("tokens: [{{name: a, sha256: {hash}, projects: {{default: [boss]}}}}]"), "`boss` is not a role"),
+        (format!("tokens: [{{name: a, sha256: {hash}, projects: {{../x: [admin]}}}}]"), "is not a project name"),
+        (format!("tokens: [{{name: '', sha256: {hash}, projects: {{}}}}]"), "1 to 128"),
+        (format!("tokens: [{{name: a, sha256: {hash}, projects: {{}}, admin: true}}]"), "admin"),
+        (
+            format!(
+                "tokens: [{{name: a, sha256: {hash}, projects: {{}}}}, {{name: b, sha256: {hash}, projects: {{}}}}]"
+            ),
+            "the same token",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}

@@ -77,7 +77,21 @@ impl Database {
     /// [`DatabaseError::NewerSchema`] when a newer version of Gristmill wrote the file,
     /// [`DatabaseError::ChangedMigration`] when an applied migration is not the one in this binary.
     pub async fn migrate(&self, schema: &Schema, migrations: &[Migration]) -> Result<(), DatabaseError> {
-        migrate::run(self, schema, migrations).await
+        migrate::run(self, schema, "stage", migrations).await
+    }
+
+    /// As [`Database::migrate`], for tables that another crate keeps in the stage's schema and counts
+    /// apart, such as the job ledger's.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`].
+    pub async fn migrate_part(
+        &self,
+        schema: &Schema,
+        part: &'static str,
+        migrations: &[Migration],
+    ) -> Result<(), DatabaseError> {
+        migrate::run(self, schema, part, migrations).await
     }
 
     /// The data directory whose lock this handle keeps.

@@ -54,8 +54,7 @@ impl DataDir {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(DatabaseError::Held { holder: read_holder(file) });
         }
-        let this =
-            Self { path, lock: Mutex::new(file), open: tokio::sync::Mutex::default() };
+        let this = Self { path, lock: Mutex::new(file), open: tokio::sync::Mutex::default() };
         this.announce(None)?;
         Ok(Arc::new(this))
     }

@@ -18,19 +18,26 @@ pub struct Migration {
 }
 
 const TABLE: &str = "create table if not exists {s}migration (
-    version bigint primary key, name text not null, digest text not null)";
+    part text not null, version bigint not null, name text not null, digest text not null, primary key (part, version))";
+const KNOWN: &str = "select version, digest from {s}migration where part = $1 order by version";
+const APPLIED: &str = "insert into {s}migration (part, version, name, digest) values ($1, $2, $3, $4)";
 
-pub(super) async fn run(db: &Database, schema: &Schema, migrations: &[Migration]) -> Result<(), DatabaseError> {
+pub(super) async fn run(
+    db: &Database,
+    schema: &Schema,
+    part: &'static str,
+    migrations: &[Migration],
+) -> Result<(), DatabaseError> {
     let mut tx = db.begin().await?;
     tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
     tx.commit().await?;
-    let applied = check(db, schema, migrations).await?;
+    let applied = check(db, schema, part, migrations).await?;
     for migration in migrations.iter().filter(|migration| migration.version > applied) {
         let mut tx = db.begin().await?;
         tx.execute_script(&Sql::new(schema, migration.sql)).await?;
         tx.execute(
-            &Sql::new(schema, "insert into {s}migration (version, name, digest) values ($1, $2, $3)"),
-            values![migration.version, migration.name, Digest::of(migration.sql.as_bytes())],
+            &Sql::new(schema, APPLIED),
+            values![part, migration.version, migration.name, Digest::of(migration.sql.as_bytes())],
         )
         .await?;
         tx.commit().await?;
@@ -40,11 +47,15 @@ pub(super) async fn run(db: &Database, schema: &Schema, migrations: &[Migration]
 }
 
 /// Compares what was applied with what this binary holds; answers the newest applied version.
-async fn check(db: &Database, schema: &Schema, migrations: &[Migration]) -> Result<i64, DatabaseError> {
-    let sql = Sql::new(schema, "select version, digest from {s}migration order by version");
+async fn check(
+    db: &Database,
+    schema: &Schema,
+    part: &'static str,
+    migrations: &[Migration],
+) -> Result<i64, DatabaseError> {
     let known = migrations.last().map_or(0, |migration| migration.version);
     let mut newest = 0;
-    for row in db.fetch(&sql, vec![]).await? {
+    for row in db.fetch(&Sql::new(schema, KNOWN), values![part]).await? {
         let version: i64 = row.get("version")?;
         let digest: Digest = row.get("digest")?;
         let stage = || schema.stage().to_owned();

@@ -8,7 +8,6 @@ mod http;
 pub(crate) mod trace;
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ pub(crate) struct Gate {
     /// How network callers are told.
     pub(crate) auth: Auth,
     /// Permission by path; a path that is not here does not exist (I9, deny by default).
-    pub(crate) permissions: BTreeMap<Cow<'static, str>, Permission>,
+    pub(crate) permissions: BTreeMap<&'static str, Permission>,
     pub(crate) metrics: CallMetrics,
     /// One permit per call under way.
     pub(crate) calls: Arc<Semaphore>,

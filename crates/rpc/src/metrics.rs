@@ -1,6 +1,5 @@
 //! Rate, errors and duration of calls, under OpenTelemetry's names.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use gristmill_runtime::Metrics;
@@ -20,14 +19,14 @@ pub(crate) const OTHER: &str = "_OTHER";
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RpcLabels {
     rpc_system_name: &'static str,
-    rpc_method: Cow<'static, str>,
+    rpc_method: &'static str,
     rpc_response_status_code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HttpLabels {
     http_request_method: &'static str,
-    http_route: Cow<'static, str>,
+    http_route: &'static str,
     http_response_status_code: u32,
 }
 
@@ -70,19 +69,16 @@ impl CallMetrics {
         self.active.dec();
     }
 
-    pub(crate) fn rpc(&self, method: &Cow<'static, str>, code: tonic::Code, took: Duration) {
-        let labels = RpcLabels {
-            rpc_system_name: "grpc",
-            rpc_method: method.clone(),
-            rpc_response_status_code: code_name(code),
-        };
+    pub(crate) fn rpc(&self, method: &'static str, code: tonic::Code, took: Duration) {
+        let labels =
+            RpcLabels { rpc_system_name: "grpc", rpc_method: method, rpc_response_status_code: code_name(code) };
         self.rpc.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn http(&self, method: &::http::Method, route: &'static str, status: u16, took: Duration) {
         let labels = HttpLabels {
             http_request_method: method_name(method),
-            http_route: Cow::Borrowed(route),
+            http_route: route,
             http_response_status_code: u32::from(status),
         };
         self.http.get_or_create(&labels).observe(took.as_secs_f64());

@@ -3,7 +3,6 @@
 mod accept;
 mod bind;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -204,7 +203,7 @@ fn gate(services: &Services, auth: Auth, config: &ServerConfig, process: &Proces
     let known = services.permissions.iter().chain(&PUBLIC).chain(gristmill_proto::PERMISSIONS);
     for (path, permission) in known {
         // Later entries win: the contracts' own have the last word.
-        permissions.insert(Cow::Borrowed(*path), *permission);
+        permissions.insert(*path, *permission);
     }
     let hosts = Hosts::new(!auth.needs_token(), &config.allowed_hosts);
     Gate {

@@ -37,7 +37,7 @@ impl Services {
 
     /// Adds a generated gRPC server. Its rpcs need the permissions its contract declares.
     #[must_use]
-    pub fn add<S>(mut self, service: S) -> Self
+    pub fn service<S>(mut self, service: S) -> Self
     where
         S: Service<::http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
         S::Response: axum::response::IntoResponse,

@@ -1,6 +1,5 @@
 //! The body of an answer on its way out: it ends in time, survives a panic, and is counted once.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::error::Problem;
 #[derive(Debug)]
 pub(super) struct Call {
     gate: Arc<Gate>,
-    method: Cow<'static, str>,
+    method: &'static str,
     began: Instant,
     /// CANCELLED until the call ends some other way: a caller that goes away drops the call.
     code: Code,
@@ -31,13 +30,13 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(gate: Arc<Gate>, method: Cow<'static, str>, permit: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, method: &'static str, permit: Option<OwnedSemaphorePermit>) -> Self {
         gate.metrics.started();
         Self { gate, method, began: Instant::now(), code: Code::Cancelled, _permit: permit }
     }
 
-    pub(super) fn method(&self) -> &str {
-        &self.method
+    pub(super) fn method(&self) -> &'static str {
+        self.method
     }
 
     pub(super) fn ends_with(&mut self, code: Code) {
@@ -48,7 +47,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.gate.metrics.ended();
-        self.gate.metrics.rpc(&self.method, self.code, self.began.elapsed());
+        self.gate.metrics.rpc(self.method, self.code, self.began.elapsed());
     }
 }
 

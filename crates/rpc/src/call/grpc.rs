@@ -1,6 +1,5 @@
 //! The guard before gRPC services, the same for local and remote calls.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -62,14 +61,14 @@ where
         let inner = std::mem::replace(&mut self.inner, ready);
         let gate = Arc::clone(&self.gate);
         let known = gate.permissions.get_key_value(request.uri().path());
-        let method = known.map_or(Cow::Borrowed(OTHER), |(path, _)| name_of(path));
+        let method = known.map_or(OTHER, |(path, _)| path.trim_start_matches('/'));
         let permission = known.map(|(_, permission)| *permission);
         let span = tracing::info_span!(
             "rpc",
-            otel.name = %method,
+            otel.name = method,
             otel.kind = "server",
             rpc.system.name = "grpc",
-            rpc.method = %method,
+            rpc.method = method,
             rpc.response.status_code = field::Empty,
             principal = field::Empty,
         );
@@ -84,7 +83,7 @@ async fn handle<S, B>(
     gate: Arc<Gate>,
     mut inner: S,
     mut request: Request<axum::body::Body>,
-    method: Cow<'static, str>,
+    method: &'static str,
     permission: Option<Permission>,
 ) -> Response<axum::body::Body>
 where
@@ -145,14 +144,6 @@ fn refuse(call: &mut Call, status: impl Into<Status>) -> Response<axum::body::Bo
     let status = status.into();
     note(call, status.code());
     status.into_http::<axum::body::Body>()
-}
-
-/// `package.Service/Method`, as OpenTelemetry and the metrics name it.
-fn name_of(path: &Cow<'static, str>) -> Cow<'static, str> {
-    match path {
-        Cow::Borrowed(path) => Cow::Borrowed(path.trim_start_matches('/')),
-        Cow::Owned(path) => Cow::Owned(path.trim_start_matches('/').to_owned()),
-    }
 }
 
 /// Answers a path that is not in the table. UNIMPLEMENTED has no error class of ours: it says that

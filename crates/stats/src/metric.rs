@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 pub use confusion::Confusion;
 pub use evaluate::{MetricValue, evaluate};
-pub(crate) use probability::clipped_log;
 pub use probability::{ECE_BINS, expected_calibration_error};
+pub(crate) use probability::{clipped_log, row_brier, row_log_loss};
 pub(crate) use rank::Ranking;
 pub use recalibration::{LogisticFit, calibration_intercept, calibration_line};
 pub(crate) use recalibration::{Point, fit_line};
-pub(crate) use regression::weighted_median;
+pub(crate) use regression::{mean_of, weighted_median};
 pub use scores::Scores;
 pub(crate) use scores::{Binary, Data, Multiclass, Regression};
 pub use sum::Sum;
@@ -223,6 +223,10 @@ impl Metric {
             Task::Binary | Task::Multiclass => Self::LogLoss,
             Task::Regression => Self::Rmse,
         }
+    }
+
+    pub(crate) fn of_confusion(self, confusion: &Confusion) -> Option<Result<f64, MetricError>> {
+        evaluate::from_confusion(self, confusion)
     }
 
     /// The metric's value on `scores`.

@@ -59,7 +59,7 @@ fn macro_auc(data: &Multiclass, scores: &Scores) -> Result<f64, MetricError> {
 }
 
 /// Metrics that follow from the confusion matrix; for a binary task those of the positive class.
-fn from_confusion(metric: Metric, confusion: &Confusion) -> Option<Result<f64, MetricError>> {
+pub(super) fn from_confusion(metric: Metric, confusion: &Confusion) -> Option<Result<f64, MetricError>> {
     Some(match metric {
         Metric::Accuracy => Ok(confusion.accuracy()),
         Metric::BalancedAccuracy => confusion.balanced_accuracy(),

@@ -1,0 +1,147 @@
+//! The last steps of a study: calibration, threshold, refit, and the model message.
+
+use gristmill_model::{Model, Predictions, file, proto};
+use gristmill_stats::metric::{ThresholdRule, choose_threshold};
+use gristmill_types::Columns;
+
+use crate::judge::{judge, output};
+use crate::learner::{FitContext, Fitted, Hook, Importance};
+use crate::study::TrialReport;
+use crate::training_set::TrainingSet;
+use crate::transform::model;
+use crate::{LearnError, Task};
+
+mod calibrate;
+
+/// Rows of the model's example at most.
+const EXAMPLE_ROWS: usize = 5;
+
+/// What a model is finished from.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a> {
+    /// Signature and transform.
+    pub transform: &'a proto::Model,
+    /// The rows of the study.
+    pub set: &'a TrainingSet,
+    /// The winning trial.
+    pub winner: &'a TrialReport,
+    /// Its predictor, fitted on the training rows alone.
+    pub fitted: &'a Fitted,
+    /// Whether the winner is fitted again on training and validation rows together.
+    pub refit: bool,
+    /// Whether a calibrator may be kept.
+    pub calibrate: bool,
+    /// What the threshold of a binary task is chosen for.
+    pub threshold: ThresholdRule,
+    /// Digests of the artifacts that monitoring compares live rows with.
+    pub baseline: (&'a str, &'a str),
+    /// Raw rows to take the example from.
+    pub example: Option<&'a Columns>,
+    /// CPU feature class of this machine.
+    pub cpu_class: &'a str,
+}
+
+/// A finished model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedModel {
+    /// The bytes of `model.gmm`.
+    pub bytes: Vec<u8>,
+    /// The message in them.
+    pub message: proto::Model,
+    /// What was done about calibration, in words.
+    pub calibration: String,
+    /// The decision threshold of a binary task.
+    pub threshold: f64,
+    /// Features by falling importance, of the final fit.
+    pub importance: Vec<Importance>,
+}
+
+/// Finishes the winner of a study.
+///
+/// Calibration and threshold are chosen on the validation rows, scored by the predictor that has not
+/// seen them; the refitted predictor takes both over.
+///
+/// # Errors
+/// [`LearnError`] if the refit fails or is cancelled, or if the interpreter refuses the model.
+pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, LearnError> {
+    let validation =
+        from.set.validation().ok_or_else(|| LearnError::Matrix("a model is finished on validation rows".into()))?;
+    let judged = judge(from.fitted, validation, None)?;
+    let (calibration, words) = if from.calibrate {
+        let positive: Vec<f64> = judged.predictions.positive().collect();
+        calibrate::choose(&positive, validation)
+    } else {
+        (None, "calibration was not asked for".to_owned())
+    };
+    let judged = match &calibration {
+        Some(_) => judge(from.fitted, validation, calibration.as_ref())?,
+        None => judged,
+    };
+    let threshold = match validation.task {
+        Task::Binary => choose_threshold(&judged.scores, from.threshold)
+            .map_err(|error| LearnError::Matrix(format!("no threshold can be chosen: {error}")))?
+            .threshold
+            .clamp(0.0, 1.0),
+        _ => 0.5,
+    };
+    let refitted;
+    let last = if from.refit {
+        let joined = from.set.joined()?;
+        let context = FitContext { seed: from.winner.seed, rounds: from.winner.rounds(), hook };
+        refitted = from.winner.learner.learner().fit(&joined, &from.winner.params, &context)?;
+        &refitted
+    } else {
+        from.fitted
+    };
+    let mut message = proto::Model {
+        predictor: Some(last.predictor.clone()),
+        output: Some(output(validation, last.link, calibration, threshold)),
+        baseline: Some(proto::Baseline {
+            train: from.baseline.0.to_owned(),
+            dataset: from.baseline.1.to_owned(),
+            score_quantiles: quantiles(&judged.predictions),
+        }),
+        origin: Some(proto::Origin {
+            learner: from.winner.learner.to_string(),
+            parameters: from.winner.params.0.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+            cpu_class: from.cpu_class.to_owned(),
+        }),
+        ..from.transform.clone()
+    };
+    let compiled = Model::from_proto(message.clone()).map_err(model)?;
+    if let Some(table) = from.example {
+        let rows: Vec<usize> = (0..table.rows().min(EXAMPLE_ROWS)).collect();
+        message.example = Some(compiled.example(table, &rows).map_err(model)?);
+        // What every reader will check is checked here first.
+        Model::from_proto(message.clone()).and_then(|m| m.check_example()).map_err(model)?;
+    }
+    Ok(FinishedModel {
+        bytes: file::write(&message),
+        message,
+        calibration: words,
+        threshold,
+        importance: last.importance.clone(),
+    })
+}
+
+/// Quantiles 0, 1 %, … 100 % of the prediction, the positive probability, or the greatest of several.
+fn quantiles(predictions: &Predictions) -> Vec<f64> {
+    let mut values: Vec<f64> = match predictions.task {
+        gristmill_model::Task::Regression => predictions.values.clone(),
+        gristmill_model::Task::Binary => predictions.positive().collect(),
+        gristmill_model::Task::Multiclass => {
+            let rows = predictions.probabilities.chunks_exact(predictions.labels.len().max(1));
+            rows.map(|row| row.iter().copied().fold(0.0, f64::max)).collect()
+        }
+    };
+    values.sort_by(f64::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return Vec::new() };
+    let at = |percent: usize| {
+        let place = last as f64 * percent as f64 / 100.0;
+        let (low, share) = (place.floor() as usize, place.fract());
+        let low_value = values.get(low).copied().unwrap_or(0.0);
+        let high_value = values.get(low + 1).copied().unwrap_or(low_value);
+        low_value + (high_value - low_value) * share
+    };
+    (0..=100).map(at).collect()
+}

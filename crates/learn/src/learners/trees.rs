@@ -1,0 +1,138 @@
+//! hessboost's matrices and trees, turned from and into ours.
+//!
+//! hessboost routes a row left when its value is less than the threshold, in f32, and a missing one by
+//! the node's default direction; leaves hold f32 that already include the learning rate. The model
+//! message means the same, so conversion copies numbers and never rounds.
+
+use gristmill_model::proto;
+use hessboost::data::DMatrix;
+use hessboost::model::BoostedModel;
+use hessboost::tree::{Node, RegTree};
+
+use crate::learner::{Importance, shares};
+use crate::training_set::Scale;
+use crate::{BlockKind, LearnError, Matrix};
+
+/// The raw block row by row, with the target (on `scale` for regression) as labels.
+pub(crate) fn tree_matrix(matrix: &Matrix, scale: Scale) -> Result<DMatrix, String> {
+    let slots = matrix.numeric_block(BlockKind::NumericRaw);
+    let (rows, columns) = (matrix.rows(), slots.len());
+    if columns == 0 {
+        return Err("no feature is prepared for trees".into());
+    }
+    let mut values = vec![f32::NAN; rows * columns];
+    for (column, slot) in slots.iter().enumerate() {
+        let places = values.iter_mut().skip(column).step_by(columns);
+        for (place, value) in places.zip(&slot.values) {
+            *place = *value;
+        }
+    }
+    let labels: Vec<f32> = matrix.target.iter().map(|y| scale.to_unit(*y) as f32).collect();
+    let made = DMatrix::from_dense_vec(values, rows, columns).and_then(|m| m.with_labels(&labels));
+    let made = match &matrix.weight {
+        Some(weight) => {
+            let weight: Vec<f32> = weight.iter().map(|w| *w as f32).collect();
+            made.and_then(|m| m.with_weights(&weight))
+        }
+        None => made,
+    };
+    made.map_err(|error| error.to_string())
+}
+
+/// Trees of an ensemble in the making.
+#[derive(Debug, Default)]
+pub(super) struct Forest {
+    trees: Vec<proto::Tree>,
+    gains: Vec<f64>,
+}
+
+impl Forest {
+    /// Adds the trees of the first `rounds` rounds (all if none), leaves times `factor`.
+    pub(super) fn add(&mut self, model: &BoostedModel, rounds: Option<usize>, factor: f64) -> Result<(), LearnError> {
+        let take = rounds.map_or(model.num_trees(), |rounds| rounds * model.trees_per_iteration());
+        let weights = model.tree_weights().collect::<Vec<_>>();
+        if weights.iter().any(|weight| *weight != 1.0) {
+            return Err(LearnError::fit("trees", "a tree is weighted, which the conversion does not know"));
+        }
+        for (tree, outputs) in model.trees().iter().zip(model.tree_outputs()).take(take) {
+            if tree.has_categorical_splits() || tree.linear_leaves().is_some() {
+                return Err(LearnError::fit("trees", "a tree splits or ends in a way the conversion does not know"));
+            }
+            self.count_gains(tree, model.n_features());
+            for (place, output) in outputs.enumerate() {
+                let vector = tree.is_vector_leaf().then_some(place);
+                self.trees.push(convert(tree, output as u32, vector, factor)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn count_gains(&mut self, tree: &RegTree, features: usize) {
+        self.gains.resize(features, 0.0);
+        for node in tree.nodes().iter().filter(|node| !node.is_leaf()) {
+            if let Some(gain) = self.gains.get_mut(node.split_feature as usize) {
+                *gain += f64::from(node.split_gain);
+            }
+        }
+    }
+
+    /// The predictor over the raw block of `matrix`, and the features' shares of the gain.
+    pub(super) fn finish(
+        self,
+        matrix: &Matrix,
+        base_score: Vec<f64>,
+        divisor: f64,
+    ) -> (proto::Predictor, Vec<Importance>) {
+        let slots = matrix.numeric_block(BlockKind::NumericRaw);
+        let importance = shares(slots.iter().zip(&self.gains).map(|(slot, gain)| (slot.name.clone(), *gain)));
+        let trees = proto::TreeEnsemble {
+            base_score,
+            feature_slots: slots.iter().map(|slot| slot.slot).collect(),
+            trees: self.trees,
+            divisor,
+        };
+        (proto::Predictor { predictor: Some(proto::predictor::Predictor::Trees(trees)) }, importance)
+    }
+}
+
+/// One tree of one output, nodes in breadth-first order so that children come after their parent.
+fn convert(tree: &RegTree, output: u32, vector: Option<usize>, factor: f64) -> Result<proto::Tree, LearnError> {
+    let broken = || LearnError::fit("trees", "a tree's child is out of place");
+    let nodes = tree.nodes();
+    let mut order = vec![0_usize];
+    let mut children = Vec::new();
+    let mut next = 0;
+    while let Some(index) = order.get(next).copied() {
+        let node: &Node = nodes.get(index).ok_or_else(broken)?;
+        if node.is_leaf() {
+            children.push((0, 0));
+        } else {
+            if order.len() + 2 > nodes.len() {
+                return Err(broken());
+            }
+            let left = order.len() as u32;
+            order.push(usize::try_from(node.left).map_err(|_| broken())?);
+            order.push(usize::try_from(node.right).map_err(|_| broken())?);
+            children.push((left, left + 1));
+        }
+        next += 1;
+    }
+    let mut out = proto::Tree { output, ..proto::Tree::default() };
+    for (index, (left, right)) in order.iter().zip(children) {
+        let node = nodes.get(*index).ok_or_else(broken)?;
+        let leaf = node.is_leaf();
+        let value = match vector {
+            _ if !leaf => 0.0,
+            None => node.leaf_value,
+            Some(place) => tree.leaf_vector(*index).get(place).copied().ok_or_else(broken)?,
+        };
+        out.feature.push(if leaf { 0 } else { node.split_feature });
+        out.threshold.push(if leaf { 0.0 } else { node.split_cond });
+        out.left.push(left);
+        out.right.push(right);
+        out.missing_left.push(!leaf && node.default_left);
+        out.value.push(f64::from(value) * factor);
+        out.cover.push(f64::from(node.sum_hess));
+    }
+    Ok(out)
+}

@@ -37,7 +37,8 @@ impl Services {
 
     /// Adds a generated gRPC server. Its rpcs need the permissions its contract declares.
     #[must_use]
-    pub fn service<S>(mut self, service: S) -> Self
+    #[expect(clippy::should_implement_trait, reason = "the word routers use, and services are no numbers")]
+    pub fn add<S>(mut self, service: S) -> Self
     where
         S: Service<::http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
         S::Response: axum::response::IntoResponse,

@@ -26,7 +26,7 @@ impl Bench {
         let process = Process::new();
         let local = LocalRoutes::new();
         let services = Services::new()
-            .merge(Services::new().service(Probe { next: local.channel("probe") }).permit(PERMISSIONS))
+            .merge(Services::new().add(Probe { next: local.channel("probe") }).permit(PERMISSIONS))
             .route("/grain/{project}", post(grain).get(grain), Permission::Predict)
             .route("/stone", get(stone), Permission::Public);
         let server = Arc::new(Server::build(services, auth, &config, &process).await.unwrap());

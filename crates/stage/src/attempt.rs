@@ -23,7 +23,7 @@ impl fmt::Debug for AttemptPin<'_> {
 #[async_trait]
 impl Pin for AttemptPin<'_> {
     async fn pin(&self, digests: &[Digest]) -> Result<(), PinRefused> {
-        self.0.pin(digests).await.map_err(|error| PinRefused { code: error.code, message: error.message })
+        self.0.pin(digests).await.map_err(|error| PinRefused { code: error.code(), message: error.to_string() })
     }
 }
 
@@ -68,7 +68,7 @@ impl AttemptStore {
     ///
     /// # Errors
     /// As [`job_error`] turns the store's.
-    pub async fn read(&self, artifact: &ArtifactRef, part: &str) -> Result<gristmill_store::Bytes, JobError> {
+    pub async fn read(&self, artifact: &ArtifactRef, part: &str) -> Result<bytes::Bytes, JobError> {
         self.open(artifact).await?.part(part).map_err(job_error)?.bytes().await.map_err(job_error)
     }
 

@@ -112,9 +112,7 @@ impl<S: JobStage> JobVerbs<S> {
             .fresh(fresh)
             .actor(caller.principal().name());
         let submitted = self.ledger.submit(submit).await.map_err(ledger_problem)?;
-        let mut entry = Self::entry(&submitted.job)?;
-        entry.job.cached = submitted.cached;
-        Ok(entry)
+        Self::entry(&submitted.job, submitted.cached)
     }
 
     /// Answers one job.
@@ -123,7 +121,7 @@ impl<S: JobStage> JobVerbs<S> {
     /// NOT_FOUND if the project has no such job of this kind.
     pub async fn get(&self, caller: &Caller, project: &str, id: &str) -> Result<EntryOf<S>, Status> {
         let job = self.find(caller, project, id).await?;
-        Self::entry(&job)
+        Self::entry(&job, false)
     }
 
     /// Lists jobs, newest first, and the token of the next page (empty on the last).
@@ -140,7 +138,7 @@ impl<S: JobStage> JobVerbs<S> {
         let project = caller.project(project)?;
         let query = ListJobs::of(&project).kind(S::KIND).page(page_size, page_token).map_err(ledger_problem)?;
         let page = self.ledger.list(&query).await.map_err(ledger_problem)?;
-        let entries = page.jobs.iter().map(Self::entry).collect::<Result<_, _>>()?;
+        let entries = page.jobs.iter().map(|job| Self::entry(job, false)).collect::<Result<_, _>>()?;
         Ok((entries, page.next.map(|token| token.as_str().to_owned()).unwrap_or_default()))
     }
 
@@ -162,7 +160,7 @@ impl<S: JobStage> JobVerbs<S> {
         let job = self.find(caller, project, id).await?;
         let name = caller.principal().name();
         let job = self.ledger.cancel(&job.project, job.id, Some(name)).await.map_err(ledger_problem)?;
-        Self::entry(&job)
+        Self::entry(&job, false)
     }
 
     /// Finds a job of this stage's kind.
@@ -179,11 +177,11 @@ impl<S: JobStage> JobVerbs<S> {
         Ok(job)
     }
 
-    fn entry(job: &Job) -> Result<EntryOf<S>, Status> {
+    fn entry(job: &Job, cached: bool) -> Result<EntryOf<S>, Status> {
         let unreadable = |error: prost::DecodeError| Status::from(Problem::internal(&error));
         let spec = S::Spec::decode(job.payload.as_slice()).map_err(unreadable)?;
         let result = job.result.as_deref().map(S::Result::decode).transpose().map_err(unreadable)?;
-        Ok(Entry { job: job_message(job), spec, result })
+        Ok(Entry { job: job_message(job, cached), spec, result })
     }
 }
 

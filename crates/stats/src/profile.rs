@@ -14,14 +14,18 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use correlation::Correlation;
+pub(crate) use correlation::numbers;
+pub(crate) use number::quantile;
 pub use scalar::Scalar;
-pub(crate) use time::{date_text, timestamp_text};
+use time::{date_text, timestamp_text};
 
 /// How much a profile holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileOptions {
-    /// Most frequent values kept of each column.
+    /// Most frequent values kept of each column …
     pub top: usize,
+    /// … except that all values of a text column with at most this many are kept, so that a schema can list them.
+    pub categories: usize,
     /// Bins of each histogram.
     pub bins: usize,
     /// Columns left out of the correlations: the target, so that a profile of all rows tells nothing about it.
@@ -32,7 +36,7 @@ pub struct ProfileOptions {
 
 impl Default for ProfileOptions {
     fn default() -> Self {
-        Self { top: 10, bins: 20, uncorrelated: Vec::new(), correlated: 50 }
+        Self { top: 10, categories: 100, bins: 20, uncorrelated: Vec::new(), correlated: 50 }
     }
 }
 
@@ -262,7 +266,7 @@ pub fn profile_column(column: &Column, options: &ProfileOptions) -> ColumnProfil
     let mut result = ColumnProfile::empty(column);
     match &column.values {
         Values::Bool(values) => count::bools(&mut result, column, values),
-        Values::Text(text) => count::text(&mut result, column, text, options.top),
+        Values::Text(text) => count::text(&mut result, column, text, options),
         Values::Int(values) => {
             let sorted = count::sorted(column, values);
             count::runs(&mut result, &sorted, options.top, |v| Scalar::Int(*v));

@@ -69,7 +69,7 @@ impl Scale {
 
     /// The range, widened to whole steps, so that an axis ends at a tick.
     pub(crate) fn rounded((low, high): (f64, f64), wanted: usize) -> (f64, f64) {
-        if !(high > low) {
+        if high <= low {
             return (low, high);
         }
         let (step, _) = round_step((high - low) / wanted.max(1) as f64);

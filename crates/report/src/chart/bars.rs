@@ -64,7 +64,7 @@ impl Bars {
     }
 
     fn draw(&self, most: f64) -> Markup {
-        let (width, height) = (560.0, 280.0);
+        let (width, height) = (440.0, 270.0);
         let y_range = Scale::rounded((0.0, if most > 0.0 { most } else { 1.0 }), 4);
         let y_ticks = Scale::new(y_range, 0.0, 1.0).ticks(4);
         let mut frame = Frame::new(width, height, y_ticks.widest());

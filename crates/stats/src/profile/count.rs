@@ -2,7 +2,7 @@
 
 use gristmill_types::{Column, Text};
 
-use super::{ColumnProfile, Scalar, TextLength, ValueCount};
+use super::{ColumnProfile, ProfileOptions, Scalar, TextLength, ValueCount};
 
 /// The values of the rows that have one, in rising order.
 pub(super) fn sorted<T: Copy + Ord>(column: &Column, values: &[T]) -> Vec<T> {
@@ -80,7 +80,7 @@ pub(super) fn bools(result: &mut ColumnProfile, column: &Column, values: &[bool]
 }
 
 /// Counts text by its codes; the dictionary may hold values that no row uses.
-pub(super) fn text(result: &mut ColumnProfile, column: &Column, text: &Text, top: usize) {
+pub(super) fn text(result: &mut ColumnProfile, column: &Column, text: &Text, options: &ProfileOptions) {
     let mut counts = vec![0_u64; text.values.len()];
     for (row, code) in text.codes.iter().enumerate() {
         if column.is_valid(row)
@@ -102,6 +102,7 @@ pub(super) fn text(result: &mut ColumnProfile, column: &Column, text: &Text, top
     }
     result.distinct = merged.len() as u64;
     result.length = lengths(&merged);
+    let top = if merged.len() <= options.categories { merged.len() } else { options.top };
     let mut best = Top::new(top);
     for (value, count) in merged {
         best.offer(value, count);

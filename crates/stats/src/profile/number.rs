@@ -7,9 +7,21 @@ use super::{ColumnProfile, Histogram, Quantiles, count};
 /// Rows summed before sums are summed: the order of additions never depends on threads.
 const CHUNK: usize = 1024;
 
+/// The powers of ten that f64 holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
 /// Value of a decimal, rounded once to the nearest f64.
 pub(crate) fn decimal(unscaled: i128, scale: u32) -> f64 {
-    // Text is the one exact road: dividing would round twice when `unscaled` has over 53 bits.
+    // Both sides exact: the division rounds once.
+    if let Some(power) = POWERS.get(scale as usize)
+        && unscaled.unsigned_abs() < 1 << 53
+    {
+        return unscaled as f64 / power;
+    }
+    // Else text is the one exact road: dividing would round twice.
     format!("{unscaled}e-{scale}").parse().unwrap_or(f64::NAN)
 }
 

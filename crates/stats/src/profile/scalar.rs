@@ -1,6 +1,5 @@
 //! One value of a profile, written as the JSON value it is.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,26 +25,6 @@ impl Scalar {
             Self::Int(v) => Some(*v as f64),
             Self::Float(v) => Some(*v),
             Self::Text(_) => None,
-        }
-    }
-
-    /// A total order within one kind; kinds in the order of their declaration.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
-            (Self::Int(a), Self::Int(b)) => a.cmp(b),
-            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
-            (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            _ => self.kind().cmp(&other.kind()),
-        }
-    }
-
-    const fn kind(&self) -> u8 {
-        match self {
-            Self::Bool(_) => 0,
-            Self::Int(_) => 1,
-            Self::Float(_) => 2,
-            Self::Text(_) => 3,
         }
     }
 }

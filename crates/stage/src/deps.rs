@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use gristmill_jobs::{Ledger, LedgerError, Options, SqlLedger, Workers};
 use gristmill_rpc::Services;
+use gristmill_runtime::Process;
 use gristmill_runtime::database::Database;
 use gristmill_runtime::slots::Slots;
 use gristmill_store::Store;
-use gristmill_types::{Clock, Name};
+use gristmill_types::Name;
 
 /// The process's parts, shared by its stages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,10 +17,10 @@ pub struct StageDeps {
     pub store: Store,
     /// One writer for all stages of the process.
     pub database: Database,
-    /// Leases and ledger rows take the time from here.
-    pub clock: Arc<dyn Clock>,
     /// CPU slots of the process.
     pub slots: Slots,
+    /// Clock, metrics and the wish to stop.
+    pub process: Process,
 }
 
 impl StageDeps {
@@ -28,7 +29,7 @@ impl StageDeps {
     /// # Errors
     /// [`LedgerError`] if the database cannot be used.
     pub async fn ledger(&self, stage: &Name) -> Result<Arc<dyn Ledger>, LedgerError> {
-        let options = Options::new(Arc::clone(&self.clock));
+        let options = Options::new(Arc::clone(&self.process.clock));
         let ledger: Arc<dyn Ledger> = SqlLedger::open(self.database.clone(), stage, options).await?;
         Ok(ledger)
     }

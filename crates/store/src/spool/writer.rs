@@ -14,8 +14,9 @@ use crate::manifest::{PartEntry, PartHasher};
 /// Bytes per write: large enough that the cost of a call vanishes, small enough to stay in the cache
 /// between the write and the hash.
 const BLOCK: usize = 1 << 20;
-/// Blocks between the writing and the hashing thread.
-const AHEAD: usize = 4;
+/// Blocks between the writing and the hashing thread: enough that neither waits for the other's turn on a
+/// busy machine.
+const AHEAD: usize = 8;
 const WRITING: &str = "writing a part";
 
 /// A part whose bytes are complete and hashed, and that nobody can see yet.

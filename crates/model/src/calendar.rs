@@ -94,11 +94,16 @@ pub(crate) fn part(micros: Micros, part: proto::date_part::Part, zone: Option<&Z
     value as f64
 }
 
-/// Reads `YYYY-MM-DD` as days since the epoch.
+/// Reads `YYYY-MM-DD` as days since the epoch; years beyond four digits have a sign, as in ISO 8601.
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
-    let bytes = text.as_bytes();
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = bytes else { return None };
-    let year = number(&[*y0, *y1, *y2, *y3])?;
+    let (year, rest) = text.as_bytes().split_at_checked(text.len().checked_sub(6)?)?;
+    let [b'-', m0, m1, b'-', d0, d1] = rest else { return None };
+    let year = match year {
+        [b'-', digits @ ..] if (4..=7).contains(&digits.len()) => -number(digits)?,
+        [b'+', digits @ ..] if (4..=7).contains(&digits.len()) => number(digits)?,
+        digits if digits.len() == 4 => number(digits)?,
+        _ => return None,
+    };
     let date = Civil { year, month: number(&[*m0, *m1])?, day: number(&[*d0, *d1])? };
     let days = days(date);
     // The round trip refuses the 30th of February and the 13th month.
@@ -111,9 +116,8 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 /// Reads RFC 3339 with an offset (`zoned`) or the same without one, `T` or a space between, up to six
 /// decimals of a second; microseconds since the epoch.
 pub(crate) fn parse_timestamp(text: &str, zoned: bool) -> Option<Micros> {
-    let (date, rest) = text.split_at_checked(10)?;
+    let (date, rest) = text.split_once(['T', 't', ' '])?;
     let day = i64::from(parse_date(date)?);
-    let rest = rest.strip_prefix(['T', 't', ' '])?;
     let offset_at = rest.find(['Z', 'z', '+', '-']);
     let (time, offset) = match offset_at {
         Some(at) if zoned => (rest.get(..at)?, parse_offset(rest.get(at..)?)?),
@@ -133,7 +137,7 @@ pub(crate) fn parse_timestamp(text: &str, zoned: bool) -> Option<Micros> {
     }
     let micros = fraction.map_or(Some(0), parse_fraction)?;
     let seconds = day * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second - offset;
-    Some(seconds * MICROS_PER_SECOND + micros)
+    i64::try_from(i128::from(seconds) * i128::from(MICROS_PER_SECOND) + i128::from(micros)).ok()
 }
 
 /// Writes a moment as RFC 3339 (`zoned`: with `Z`), with decimals only where there are any.
@@ -152,7 +156,11 @@ pub(crate) fn write_timestamp(out: &mut impl std::fmt::Write, micros: Micros, zo
 /// Writes a day as `YYYY-MM-DD`.
 pub(crate) fn write_date(out: &mut impl std::fmt::Write, days: i64) -> std::fmt::Result {
     let Civil { year, month, day } = civil(days);
-    write!(out, "{year:04}-{month:02}-{day:02}")
+    if (0..=9_999).contains(&year) {
+        write!(out, "{year:04}-{month:02}-{day:02}")
+    } else {
+        write!(out, "{year:+05}-{month:02}-{day:02}")
+    }
 }
 
 fn parse_offset(text: &str) -> Option<i64> {
@@ -207,7 +215,9 @@ mod tests {
         assert_eq!(parse_timestamp("1970-01-01T00:00:01Z", true), Some(1_000_000));
         assert_eq!(parse_timestamp("1970-01-01 01:00:00.25+01:00", true), Some(250_000));
         assert_eq!(parse_timestamp("1970-01-01T00:01", false), Some(60_000_000));
-        for wrong in ["1970-01-01T00:00:00", "1970-01-01", "1970-01-01T24:00:00Z", "1970-01-01T00:00:00+1:00", "é970-01-01T0"] {
+        for wrong in
+            ["1970-01-01T00:00:00", "1970-01-01", "1970-01-01T24:00:00Z", "1970-01-01T00:00:00+1:00", "é970-01-01T0"]
+        {
             assert_eq!(parse_timestamp(wrong, true), None, "{wrong}");
         }
         assert_eq!(parse_timestamp("1970-01-01T00:00:00Z", false), None);
@@ -215,7 +225,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for micros in [0, -1, 1_357_016_400_000_000, 253_402_300_799_999_999, -62_135_596_800_000_000] {
+        for micros in
+            [0, -1, 1_357_016_400_000_000, 253_402_300_800_000_000, -62_167_219_200_000_001, i64::MAX, i64::MIN + 1]
+        {
             let mut text = String::new();
             write_timestamp(&mut text, micros, true).unwrap();
             assert_eq!(parse_timestamp(&text, true), Some(micros), "{text}");

@@ -23,11 +23,13 @@ impl Model {
             let cells: Vec<Cell<'_>> = cells.collect();
             let mut texts = Vec::with_capacity(cells.len());
             for (input, cell) in cells.iter().enumerate() {
-                let zoned = matches!(
-                    self.signature().inputs().get(input).map(|input| &input.column_type),
-                    Some(ColumnType::Timestamp { zone: Some(_) })
-                );
-                texts.push(to_json(self.signature().cell(input, *row, *cell)?, zoned));
+                let cell = self.signature().cell(input, *row, *cell)?;
+                texts.push(match self.signature().inputs().get(input).map(|input| &input.column_type) {
+                    // What counts of it is its text form.
+                    Some(ColumnType::Text) => text_to_json(cell),
+                    Some(ColumnType::Timestamp { zone }) => to_json(cell, zone.is_some()),
+                    _ => to_json(cell, false),
+                });
             }
             let outputs = self.predict_row_numbered(&cells, *row, &mut scratch)?.outputs().to_vec();
             example.rows.push(proto::ExampleRow { cells: texts, outputs });
@@ -49,8 +51,8 @@ impl Model {
         for (number, row) in rows.iter().enumerate() {
             let cells = row.cells.iter().map(|text| from_json(text));
             let cells: Option<Vec<Owned>> = cells.collect();
-            let cells =
-                cells.ok_or_else(|| ModelError::invalid(format!("example.rows[{number}]"), "has a cell that is not JSON"))?;
+            let cells = cells
+                .ok_or_else(|| ModelError::invalid(format!("example.rows[{number}]"), "has a cell that is not JSON"))?;
             let inputs = self.signature().inputs();
             let cells: Vec<Cell<'_>> = cells
                 .iter()
@@ -91,6 +93,16 @@ impl Owned {
     }
 }
 
+/// Writes a cell's text form as a JSON string, or null.
+fn text_to_json(cell: Cell<'_>) -> String {
+    let (mut form, mut json) = (String::new(), String::new());
+    if !read::write_text(&mut form, cell) {
+        return "null".into();
+    }
+    quote(&mut json, &form);
+    json
+}
+
 /// Writes a typed cell as JSON text that [`from_json`] and any JSON reader give back.
 fn to_json(cell: Cell<'_>, zoned: bool) -> String {
     let mut text = String::new();
@@ -101,17 +113,9 @@ fn to_json(cell: Cell<'_>, zoned: bool) -> String {
             .write_char('"')
             .and_then(|()| calendar::write_timestamp(&mut text, micros, zoned))
             .and_then(|()| text.write_char('"')),
+        Cell::Text(_) | Cell::Date(_) | Cell::Missing => return text_to_json(cell),
         cell => {
-            let quoted = matches!(cell, Cell::Text(_) | Cell::Date(_));
-            let mut form = String::new();
-            if !read::write_text(&mut form, cell) {
-                form.push_str("null");
-            }
-            if quoted {
-                quote(&mut text, &form);
-            } else {
-                text = form;
-            }
+            read::write_text(&mut text, cell);
             Ok(())
         }
     };
@@ -154,7 +158,7 @@ fn from_json(text: &str) -> Option<Owned> {
 }
 
 fn plain_decimal(text: &str) -> Option<(u32, i128)> {
-    let (whole, fraction) = text.split_once('.')?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let scale = u32::try_from(fraction.len()).ok().filter(|scale| *scale <= 38)?;
     let unscaled = format!("{whole}{fraction}").parse().ok()?;
     Some((scale, unscaled))

@@ -20,6 +20,7 @@ mod vocabulary;
 
 pub use audit::{Audit, InputAudit};
 pub use error::ModelError;
+pub use file::FORMAT_VERSION;
 pub use model::{Model, Scratch};
 pub use output::{Calibration, Link, Output, Task, logistic};
 pub use predictions::{Prediction, Predictions};

@@ -113,6 +113,7 @@ impl<'a> Prediction<'a> {
 /// The first of the greatest.
 fn greatest(probabilities: &[f64]) -> u32 {
     let start = (0_u32, f64::NEG_INFINITY);
-    let best = (0_u32..).zip(probabilities).fold(start, |best, (index, p)| if *p > best.1 { (index, *p) } else { best });
+    let best =
+        (0_u32..).zip(probabilities).fold(start, |best, (index, p)| if *p > best.1 { (index, *p) } else { best });
     best.0
 }

@@ -155,7 +155,7 @@ fn bounded_score(score: f64) -> f64 {
 
 /// Checks that every value is finite and of sane magnitude.
 fn bounded(values: &[f64], what: &str) -> Result<Vec<f64>, String> {
-    if let Some(value) = values.iter().find(|value| !(value.abs() <= MAX_MAGNITUDE)) {
+    if let Some(value) = values.iter().find(|value| !(-MAX_MAGNITUDE..=MAX_MAGNITUDE).contains(*value)) {
         return Err(format!("has {what} with {value}: only numbers up to {MAX_MAGNITUDE:e} are allowed"));
     }
     Ok(values.to_vec())
@@ -164,9 +164,5 @@ fn bounded(values: &[f64], what: &str) -> Result<Vec<f64>, String> {
 /// Checks the number of a numeric slot.
 fn numeric_slot(slot: u32, shape: &SlotShape) -> Result<usize, String> {
     let slot = slot as usize;
-    if slot < shape.numeric {
-        Ok(slot)
-    } else {
-        Err(format!("reads numeric slot {slot}, there are {}", shape.numeric))
-    }
+    if slot < shape.numeric { Ok(slot) } else { Err(format!("reads numeric slot {slot}, there are {}", shape.numeric)) }
 }

@@ -37,11 +37,12 @@ pub(crate) fn typed<'a>(expected: &ColumnType, cell: Cell<'a>) -> Option<Cell<'a
             _ => None,
         },
         ColumnType::Timestamp { zone } => match cell {
-            // The smallest moment marks a missing one.
-            Cell::Timestamp(micros) => Some(Cell::Timestamp(micros.max(NO_MOMENT + 1))),
-            Cell::Text(text) => calendar::parse_timestamp(text, zone.is_some()).map(Cell::Timestamp),
+            Cell::Timestamp(micros) => Some(micros),
+            Cell::Text(text) => calendar::parse_timestamp(text, zone.is_some()),
             _ => None,
-        },
+        }
+        // The smallest moment marks a missing one.
+        .map(|micros| Cell::Timestamp(micros.max(NO_MOMENT + 1))),
     }
 }
 
@@ -58,7 +59,11 @@ pub(crate) fn feature(cell: Cell<'_>) -> f32 {
 pub(crate) fn moment(cell: Cell<'_>) -> Micros {
     match cell {
         Cell::Timestamp(micros) => micros,
-        Cell::Date(days) => i64::from(days) * calendar::SECONDS_PER_DAY * calendar::MICROS_PER_SECOND,
+        // Days beyond the moments that 64 bits of microseconds can name are read as the last of them.
+        Cell::Date(days) => {
+            let seconds = i64::from(days) * calendar::SECONDS_PER_DAY;
+            seconds.saturating_mul(calendar::MICROS_PER_SECOND).max(NO_MOMENT + 1)
+        }
         _ => NO_MOMENT,
     }
 }

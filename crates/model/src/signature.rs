@@ -145,7 +145,9 @@ impl Input {
             | (T::Float, T::Float | T::Int | T::Bool | T::Decimal { .. })
             | (T::Decimal { .. }, T::Float | T::Int | T::Decimal { .. })
             | (T::Date, T::Date) => Ok(()),
-            (T::Timestamp { zone: ours }, T::Timestamp { zone: theirs }) if ours.is_some() == theirs.is_some() => Ok(()),
+            (T::Timestamp { zone: ours }, T::Timestamp { zone: theirs }) if ours.is_some() == theirs.is_some() => {
+                Ok(())
+            }
             // These depend on the value.
             (T::Int, T::Float | T::Decimal { .. })
             | (T::Bool, T::Int | T::Float | T::Text)

@@ -10,7 +10,7 @@ pub(crate) use row::RowSlots;
 
 use std::collections::HashSet;
 
-use gristmill_types::{Columns, ColumnType, Limits, Micros};
+use gristmill_types::{ColumnType, Columns, Limits, Micros};
 
 use crate::calendar::{self, Zone};
 use crate::slots::Slots;
@@ -85,7 +85,7 @@ impl Transformer {
         Self::compile(signature, transform)
     }
 
-    /// Reads a file that holds at least signature and transform, such as a `transform.pb`.
+    /// Reads a framed file that holds at least signature and transform.
     ///
     /// # Errors
     /// See [`crate::file::read`] and [`Self::from_proto`].
@@ -150,7 +150,7 @@ impl Transformer {
 
 impl Numeric {
     /// The step's value from an earlier numeric slot.
-    fn from_slot(&self, value: f32) -> f32 {
+    fn of_slot(&self, value: f32) -> f32 {
         match self {
             Self::Impute { value: fill, .. } => {
                 if value.is_nan() {
@@ -168,7 +168,7 @@ impl Numeric {
     }
 
     /// The step's value from a category id.
-    fn from_id(&self, id: u32) -> f32 {
+    fn of_id(&self, id: u32) -> f32 {
         match self {
             Self::CategoryTable { values, .. } => values.get(id as usize).copied().unwrap_or(f32::NAN),
             _ => id as f32,

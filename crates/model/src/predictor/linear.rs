@@ -38,7 +38,8 @@ impl Linear {
         let mut one_hot = Vec::with_capacity(message.one_hot.len());
         for (index, term) in message.one_hot.iter().enumerate() {
             let slot = term.category as usize;
-            let ids = *shape.category_sizes.get(slot).ok_or_else(|| format!("reads category {slot}, which is not there"))?;
+            let ids =
+                *shape.category_sizes.get(slot).ok_or_else(|| format!("reads category {slot}, which is not there"))?;
             if !term.coefficient.len().is_multiple_of(width) || term.coefficient.len() / width > ids {
                 return Err(format!("has a one-hot table {index} that is not [ids][outputs]"));
             }

@@ -228,7 +228,8 @@ fn walk<N: Node>(
         for _ in 0..left.min(STRIDE) {
             for lane in 0..LANES {
                 let node = nodes[at[lane] as usize];
-                let right = !(features[row[lane] + node.feature()] < node.threshold());
+                // Neither side is ever NaN.
+                let right = features[row[lane] + node.feature()] >= node.threshold();
                 at[lane] = start[lane] + node.left() + u32::from(right);
             }
         }

@@ -31,9 +31,9 @@ pub(super) fn apply(transformer: &Transformer, bound: &Bound<'_>, rows: usize) -
             Numeric::Impute { slot, .. }
             | Numeric::Indicator { slot }
             | Numeric::Standardise { slot, .. }
-            | Numeric::Clip { slot, .. } => numeric[*slot].iter().map(|value| step.from_slot(*value)).collect(),
+            | Numeric::Clip { slot, .. } => numeric[*slot].iter().map(|value| step.of_slot(*value)).collect(),
             Numeric::CategoryTable { category: slot, .. } | Numeric::CategoryId { category: slot } => {
-                category[*slot].iter().map(|id| step.from_id(*id)).collect()
+                category[*slot].iter().map(|id| step.of_id(*id)).collect()
             }
         };
         numeric.push(values);

@@ -101,7 +101,8 @@ impl Check<'_> {
     fn date_part(&self, step: &proto::DatePart) -> Result<Numeric, String> {
         use proto::date_part::Part;
         let index = input(self.signature, step.input, is_moment, "a date or timestamp")?;
-        let part = Part::try_from(step.part).ok().filter(|part| *part != Part::Unspecified).ok_or("has no known part")?;
+        let part =
+            Part::try_from(step.part).ok().filter(|part| *part != Part::Unspecified).ok_or("has no known part")?;
         let zone = (step.zone as usize).checked_sub(1);
         if zone.is_some_and(|zone| zone >= self.zones) {
             return Err(format!("names zone {}, there are {}", step.zone, self.zones));

@@ -57,9 +57,9 @@ impl Transformer {
                 Numeric::Impute { slot, .. }
                 | Numeric::Indicator { slot }
                 | Numeric::Standardise { slot, .. }
-                | Numeric::Clip { slot, .. } => step.from_slot(numeric.get(*slot).copied().unwrap_or(f32::NAN)),
+                | Numeric::Clip { slot, .. } => step.of_slot(numeric.get(*slot).copied().unwrap_or(f32::NAN)),
                 Numeric::CategoryTable { category: slot, .. } | Numeric::CategoryId { category: slot } => {
-                    step.from_id(category.get(*slot).copied().unwrap_or(0))
+                    step.of_id(category.get(*slot).copied().unwrap_or(0))
                 }
             };
             numeric.push(value);

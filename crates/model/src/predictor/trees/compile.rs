@@ -50,7 +50,8 @@ fn check(tree: &proto::Tree, features: usize, outputs: usize) -> Result<(), Stri
     if nodes == 0 || nodes > Limits::DEFAULT.tree_nodes {
         return Err(format!("has {nodes} nodes, allowed are 1 to {}", Limits::DEFAULT.tree_nodes));
     }
-    let lengths = [tree.feature.len(), tree.threshold.len(), tree.right.len(), tree.missing_left.len(), tree.value.len()];
+    let lengths =
+        [tree.feature.len(), tree.threshold.len(), tree.right.len(), tree.missing_left.len(), tree.value.len()];
     if lengths.iter().any(|length| *length != nodes) || !matches!(tree.cover.len(), 0) && tree.cover.len() != nodes {
         return Err("has arrays of different lengths".into());
     }
@@ -62,7 +63,7 @@ fn check(tree: &proto::Tree, features: usize, outputs: usize) -> Result<(), Stri
         let (left, right) = (tree.left[node] as usize, tree.right[node] as usize);
         if left == 0 && right == 0 {
             // Also refuses NaN.
-            if !(tree.value[node].abs() <= MAX_MAGNITUDE) {
+            if !(-MAX_MAGNITUDE..=MAX_MAGNITUDE).contains(&tree.value[node]) {
                 return Err(format!("has a leaf {node} whose value is not a number up to {MAX_MAGNITUDE:e}"));
             }
             continue;
@@ -79,7 +80,7 @@ fn check(tree: &proto::Tree, features: usize, outputs: usize) -> Result<(), Stri
             return Err(format!("reads feature {} in node {node}, there are {features}", tree.feature[node]));
         }
         // −∞ would send missing values that should go left to the right, and nothing is less than it.
-        if !(tree.threshold[node] > f32::NEG_INFINITY) {
+        if tree.threshold[node].is_nan() || tree.threshold[node] == f32::NEG_INFINITY {
             return Err(format!("has a threshold in node {node} that is not a number above −∞"));
         }
     }
@@ -101,12 +102,11 @@ fn feature(tree: &proto::Tree, node: usize, slots: &[usize]) -> Feature {
     Feature { slot: slots[tree.feature[node] as usize], missing_left: tree.missing_left[node] }
 }
 
+/// Nodes of all trees, the trees, and the values of their leaves.
+type Layout<N> = (Vec<N>, Vec<Tree>, Vec<f64>);
+
 /// Lays checked trees out breadth first with children side by side.
-fn layout<N: Node>(
-    message: &proto::TreeEnsemble,
-    slots: &[usize],
-    features: &[Feature],
-) -> Result<(Vec<N>, Vec<Tree>, Vec<f64>), String> {
+fn layout<N: Node>(message: &proto::TreeEnsemble, slots: &[usize], features: &[Feature]) -> Result<Layout<N>, String> {
     let number = |index: usize| u32::try_from(index).map_err(|_| "has more nodes than can be numbered".to_owned());
     let total = message.trees.iter().map(|tree| tree.left.len()).sum();
     let mut nodes: Vec<N> = Vec::with_capacity(total);

@@ -1,6 +1,8 @@
 //! Code generation, tidy checks and the test command: `cargo xtask <command>`.
 
 mod codegen;
+mod command;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -19,10 +21,27 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Checks the house rules: the crate graph, the invariants as far as text shows them, file form.
+    Tidy {
+        /// Write the crate graph as it is now into the golden file.
+        #[arg(long)]
+        bless: bool,
+    },
+    /// Runs tidy, the codegen check and every test of the workspace. What follows `--` goes to `cargo test`.
+    Test {
+        /// Such as `-p gristmill-stats` or a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Exactly what a change must pass: format, lints, tidy, codegen check, tests.
+    Ci,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Codegen { check } => codegen::run(check),
+        Command::Tidy { bless } => tidy::run(bless),
+        Command::Test { rest } => command::test(&rest),
+        Command::Ci => command::ci(),
     }
 }

@@ -1,0 +1,37 @@
+//! The commands that run cargo itself.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::{codegen, tidy};
+
+/// The README's test command. Cheap checks come first; cargo's own summary is the last line.
+pub fn test(rest: &[String]) -> anyhow::Result<()> {
+    tidy::run(false)?;
+    codegen::run(true)?;
+    if rest.is_empty() {
+        cargo(&["test", "--workspace"])
+    } else {
+        let arguments: Vec<&str> = std::iter::once("test").chain(rest.iter().map(String::as_str)).collect();
+        cargo(&arguments)
+    }
+}
+
+/// Everything a change must pass.
+pub fn ci() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    test(&[])
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    eprintln!("cargo {}", arguments.join(" "));
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(arguments)
+        .current_dir(codegen::root())
+        .status()
+        .context("cargo cannot be started")?;
+    ensure!(status.success(), "cargo {} failed", arguments.first().copied().unwrap_or_default());
+    Ok(())
+}

@@ -8,6 +8,7 @@
 mod bins;
 mod distance;
 mod null;
+mod trend;
 mod window;
 
 use std::collections::BTreeMap;
@@ -174,8 +175,9 @@ impl DriftReport {
 /// their order, others in order of first appearance.
 pub fn drift(reference: &Columns, live: &Columns, options: &DriftOptions) -> DriftReport {
     let shown: Vec<&Column> = reference.columns().iter().filter(|column| !column.name.starts_with('_')).collect();
+    let dated = window::dated_units(reference, options);
     let pairs: Vec<(&Column, Result<&Column, String>)> =
-        shown.into_iter().map(|column| (column, partner(column, live, options))).collect();
+        shown.par_iter().map(|column| (*column, partner(column, live, dated.as_ref(), options))).collect();
     let compared = pairs.iter().filter(|(_, partner)| partner.is_ok()).count().max(1);
     let level = 1.0 - (options.false_alarm / compared as f64).clamp(0.0, 1.0);
     let windows = window::windows(reference, live, options);
@@ -212,12 +214,22 @@ pub fn drift(reference: &Columns, live: &Columns, options: &DriftOptions) -> Dri
 }
 
 /// The live column to compare with, or why there is none.
-fn partner<'a>(column: &Column, live: &'a Columns, options: &DriftOptions) -> Result<&'a Column, String> {
+fn partner<'a>(
+    column: &Column,
+    live: &'a Columns,
+    dated: Option<&(Vec<u32>, usize)>,
+    options: &DriftOptions,
+) -> Result<&'a Column, String> {
     if let Some(reason) = options.exclude.get(&column.name) {
         return Err(reason.clone());
     }
     if matches!(column.column_type(), ColumnType::Date | ColumnType::Timestamp { .. }) {
         return Err("a moment moves with time".into());
+    }
+    if column.column_type().is_numeric()
+        && let Some(correlation) = dated.and_then(|(unit_of, units)| trend::follows(column, unit_of, *units))
+    {
+        return Err(format!("follows the order of the days (rank correlation {correlation:.2}): it tells the time"));
     }
     let live = live.get(&column.name).ok_or("not among the live columns")?;
     let (was, is) = (column.column_type(), live.column_type());

@@ -68,6 +68,13 @@ fn named_units(table: &Columns, name: &str) -> Option<(Vec<u32>, usize)> {
     Some((text.codes.iter().map(unit).collect(), used.len()))
 }
 
+/// As [`named_units`], if the units are days.
+pub(super) fn dated_units(table: &Columns, options: &DriftOptions) -> Option<(Vec<u32>, usize)> {
+    let Values::Text(text) = &table.get(&options.unit_column)?.values else { return None };
+    let dated = text.codes.iter().all(|code| text.values.get(*code as usize).is_some_and(|unit| is_date(unit)));
+    named_units(table, &options.unit_column).filter(|_| dated)
+}
+
 fn is_date(text: &str) -> bool {
     let shape = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
     text.len() == 10 && text.bytes().enumerate().all(shape)

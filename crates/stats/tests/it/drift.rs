@@ -215,6 +215,24 @@ fn columns_that_cannot_be_compared_say_why() {
 }
 
 #[test]
+fn a_column_that_tells_the_time_is_not_compared() {
+    let reference = days(3, 0, 80, 20, Shift::None);
+    let live = days(3, 80, 10, 20, Shift::None);
+    let month = |table: &Columns, from: i64| {
+        let mut columns = table.clone().into_columns();
+        columns.push(Column::int("month", (0..table.rows() as i64).map(|row| Some((from + row / 20) / 28 + 1))));
+        columns.push(Column::int("day", (0..table.rows() as i64).map(|row| Some((from + row / 20) % 28))));
+        Columns::new(columns).unwrap()
+    };
+    let report = drift(&month(&reference, 0), &month(&live, 80), &options(3));
+    let month = report.get("month").unwrap();
+    assert_eq!(month.verdict, DriftVerdict::Excluded);
+    assert!(month.reason.as_deref().unwrap().starts_with("follows the order of the days (rank correlation 0.9"));
+    assert_eq!(report.get("day").unwrap().verdict, DriftVerdict::Stable);
+    assert_eq!(report.get("temp").unwrap().verdict, DriftVerdict::Stable);
+}
+
+#[test]
 fn the_same_bytes_at_any_number_of_threads_and_back() {
     let reference = days(5, 0, 60, 40, Shift::None);
     let live = days(5, 60, 6, 30, Shift::Three);

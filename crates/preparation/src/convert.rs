@@ -74,7 +74,9 @@ fn overrides(rules: &[message::ColumnRule]) -> Result<BTreeMap<String, Override>
                 let other: String = other.chars().take(40).collect();
                 return Err(PreparationError::spec(
                     format!("rules[{at}].treatment"),
-                    format!("`{other}` is not a treatment: write number, category, target_encoding, date_parts or drop"),
+                    format!(
+                        "`{other}` is not a treatment: write number, category, target_encoding, date_parts or drop"
+                    ),
                 ));
             }
         };
@@ -105,9 +107,7 @@ fn split(spec: Option<&message::Split>) -> Result<split::Request, PreparationErr
         ("", _) | (_, "") => {
             return Err(PreparationError::spec("split", "give both train_until and validation_until, or neither"));
         }
-        (train, validation) => {
-            Some((day("split.train_until", train)?, day("split.validation_until", validation)?))
-        }
+        (train, validation) => Some((day("split.train_until", train)?, day("split.validation_until", validation)?)),
     };
     if spec.gap_seconds < 0 {
         return Err(PreparationError::spec("split.gap_seconds", "a gap is not negative"));

@@ -66,10 +66,10 @@ async fn put(
         .await?;
     let [train_rows, validation_rows, test_rows] = prepared.rows;
     let [train_report, validation_report, test_report] = prepared.reports;
-    let matrices = (prepared.fitted.matrix.to_bytes(), prepared.validation.to_bytes());
+    let bytes = |matrix: &gristmill_learn::Matrix| matrix.to_bytes().map_err(PreparationError::from);
+    let matrices = (bytes(&prepared.fitted.matrix)?, bytes(&prepared.validation)?);
     let train = put_split(attempt, store, dataset, train_rows, &train_report, Some(matrices.0)).await?;
-    let validation =
-        put_split(attempt, store, dataset, validation_rows, &validation_report, Some(matrices.1)).await?;
+    let validation = put_split(attempt, store, dataset, validation_rows, &validation_report, Some(matrices.1)).await?;
     let test = put_split(attempt, store, dataset, test_rows, &test_report, None).await?;
     attempt.reach(CrashPoint::AfterPut);
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
@@ -117,8 +117,9 @@ async fn put_split(
 
 fn outcome(result: &PreparationResult) -> Outcome {
     let outputs = [&result.transform, &result.train, &result.validation, &result.test];
-    outputs.into_iter().flatten().filter_map(|artifact| ArtifactRef::try_from(artifact).ok()).fold(
-        Outcome::new(result.encode_to_vec()),
-        Outcome::output,
-    )
+    outputs
+        .into_iter()
+        .flatten()
+        .filter_map(|artifact| ArtifactRef::try_from(artifact).ok())
+        .fold(Outcome::new(result.encode_to_vec()), Outcome::output)
 }

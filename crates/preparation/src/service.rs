@@ -1,5 +1,7 @@
 //! The gRPC face of the stage: checks, records, answers (I5).
 
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use gristmill_proto::preparation::preparation_service_server::PreparationService;
 use gristmill_proto::preparation::{
     CancelPreparationJobRequest, CancelPreparationJobResponse, CreatePreparationJobRequest,
@@ -10,8 +12,6 @@ use gristmill_proto::preparation::{
 use gristmill_rpc::Caller;
 use gristmill_rpc::error::Problem;
 use gristmill_stage::{Entry, JobStage, JobVerbs};
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use crate::convert;

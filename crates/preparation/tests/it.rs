@@ -1,5 +1,6 @@
 //! Integration tests of the preparation stage.
 
 mod it {
+    mod job;
     mod split;
 }

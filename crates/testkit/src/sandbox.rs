@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_jobs::Running;
-use gristmill_rpc::{Auth, Channel, LocalRoutes, Server, ServerConfig, Services};
+use gristmill_rpc::channel::LocalRoutes;
+use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Services};
 use gristmill_runtime::Process;
 use gristmill_runtime::database::DataDir;
 use gristmill_runtime::slots::Slots;

@@ -29,11 +29,7 @@ pub struct Judged {
 /// # Errors
 /// [`LearnError::Model`] if the interpreter refuses the predictor, [`LearnError::Matrix`] if the rows
 /// cannot be scored.
-pub fn judge(
-    fitted: &Fitted,
-    matrix: &Matrix,
-    calibration: Option<&proto::Calibration>,
-) -> Result<Judged, LearnError> {
+pub fn judge(fitted: &Fitted, matrix: &Matrix, calibration: Option<&proto::Calibration>) -> Result<Judged, LearnError> {
     let message = output(matrix, fitted.link, calibration.cloned(), 0.5);
     let output = Output::compile(&message).map_err(model)?;
     let predictor = Predictor::compile(&fitted.predictor, &shape(matrix), &output).map_err(model)?;
@@ -91,11 +87,5 @@ pub(crate) fn output(
         Task::Binary => proto::output::Task::Binary,
         Task::Multiclass => proto::output::Task::Multiclass,
     };
-    proto::Output {
-        task: task.into(),
-        link: link.into(),
-        labels: matrix.labels.clone(),
-        threshold,
-        calibration,
-    }
+    proto::Output { task: task.into(), link: link.into(), labels: matrix.labels.clone(), threshold, calibration }
 }

@@ -3,8 +3,8 @@
 mod error;
 mod finish;
 mod folds;
-mod learner;
 mod judge;
+mod learner;
 mod learners;
 mod matrix;
 mod recipe;

@@ -11,7 +11,7 @@ use crate::{LearnError, TargetPlan};
 use columns::Summary;
 pub(crate) use columns::vocabulary;
 
-pub use dates::{Part, TWO_YEARS_MICROS};
+pub use dates::Part;
 pub use options::{Override, RecipeOptions};
 
 /// The version written into `recipe.json`.
@@ -132,10 +132,7 @@ impl Recipe {
     pub fn automatic(train: &Columns, options: &RecipeOptions) -> Result<Self, LearnError> {
         options.check(train)?;
         let target = train.get(&options.target).ok_or_else(|| {
-            LearnError::target(
-                &options.target,
-                format!("no such column: the table has {}", columns::names(train)),
-            )
+            LearnError::target(&options.target, format!("no such column: the table has {}", columns::names(train)))
         })?;
         let target = TargetPlan::decide(target, options.task, options.positive.as_deref())?;
         let mut plans = Vec::new();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use gristmill_stats::random::{below, generator, uniform};
 use serde::{Deserialize, Serialize};
 
-use crate::learner::{LearnerKind, ParamValue, Params, refused};
 use crate::LearnError;
+use crate::learner::{LearnerKind, ParamValue, Params, refused};
 
 /// What one parameter may be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

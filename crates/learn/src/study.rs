@@ -224,9 +224,8 @@ pub fn run_trial(
     hook: &dyn Hook,
 ) -> Result<(TrialReport, Option<Fitted>), LearnError> {
     let train = set.train();
-    let validation = set
-        .validation()
-        .ok_or_else(|| LearnError::Matrix("a trial needs validation rows to be judged by".into()))?;
+    let validation =
+        set.validation().ok_or_else(|| LearnError::Matrix("a trial needs validation rows to be judged by".into()))?;
     let params = spec.params(plan, train.task, train.rows(), earlier)?;
     let seed = derive_seed(spec.seed, "trial", u64::from(plan.number));
     let learner = plan.learner.learner();

@@ -83,7 +83,9 @@ impl TargetPlan {
             }
             Task::Multiclass => {
                 if counts.len() < 3 {
-                    return refuse("a multiclass target has three or more values, this one has two: declare it binary".into());
+                    return refuse(
+                        "a multiclass target has three or more values, this one has two: declare it binary".into(),
+                    );
                 }
                 if counts.len() > MAX_CLASSES {
                     return refuse(format!(
@@ -120,7 +122,10 @@ impl TargetPlan {
         let mut out = EncodedTarget { values: Vec::with_capacity(column.len()), ..EncodedTarget::default() };
         if self.task == Task::Regression {
             if !column.column_type().is_numeric() {
-                return Err(LearnError::target(&self.name, format!("numbers are needed, not {}", column.column_type())));
+                return Err(LearnError::target(
+                    &self.name,
+                    format!("numbers are needed, not {}", column.column_type()),
+                ));
             }
             for row in 0..column.len() {
                 let value = number(column.cell(row)).filter(|v| v.is_finite());
@@ -255,7 +260,10 @@ fn order_binary(
     };
     if let Some(positive) = positive {
         let found = [a, b].into_iter().find(|label| label.as_str() == positive).ok_or_else(|| {
-            LearnError::target(target, format!("the positive class `{positive}` does not occur: it has `{a}` and `{b}`"))
+            LearnError::target(
+                target,
+                format!("the positive class `{positive}` does not occur: it has `{a}` and `{b}`"),
+            )
         })?;
         return Ok((ordered(found), format!("`{found}` was declared positive")));
     }
@@ -322,8 +330,7 @@ mod tests {
 
     #[test]
     fn unseen_labels_are_counted() {
-        let plan =
-            TargetPlan::decide(&Column::text("y", ["no", "yes"].map(Some)), None, None).unwrap();
+        let plan = TargetPlan::decide(&Column::text("y", ["no", "yes"].map(Some)), None, None).unwrap();
         let got = plan.encode(&Column::text("y", [Some("yes"), Some("maybe"), None])).unwrap();
         assert_eq!((got.values[0], got.missing, got.unseen["maybe"]), (1.0, 1, 1));
         assert!(got.values[1].is_nan() && got.values[2].is_nan());

@@ -45,7 +45,8 @@ pub(super) fn choose(probabilities: &[f64], matrix: &Matrix) -> (Option<proto::C
 
 /// Log loss without and with a calibrator fitted on the other folds.
 fn compared(probabilities: &[f64], truth: &[bool], matrix: &Matrix) -> Option<(f64, f64)> {
-    let fold: Vec<u64> = matrix.units.iter().map(|unit| derive_seed(0, "calibration", u64::from(*unit)) % FOLDS).collect();
+    let fold: Vec<u64> =
+        matrix.units.iter().map(|unit| derive_seed(0, "calibration", u64::from(*unit)) % FOLDS).collect();
     let mut calibrated = probabilities.to_vec();
     for current in 0..FOLDS {
         let others: Vec<usize> = (0..truth.len()).filter(|row| fold.get(*row) != Some(&current)).collect();

@@ -70,7 +70,8 @@ fn settings(set: &TrainingSet, params: &Params, seed: u64) -> Result<TrainingPar
         Task::Regression => (Objective::SquaredError(RegLoss::default()), EvalMetric::Rmse),
         Task::Binary => (Objective::BinaryLogistic(RegLoss::default()), EvalMetric::LogLoss),
         Task::Multiclass => {
-            let classes = Multiclass::new(set.train().labels.len()).map_err(|error| LearnError::fit("boosting", error))?;
+            let classes =
+                Multiclass::new(set.train().labels.len()).map_err(|error| LearnError::fit("boosting", error))?;
             (Objective::Softprob(classes), EvalMetric::MLogLoss)
         }
     };

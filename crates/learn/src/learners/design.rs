@@ -118,7 +118,8 @@ impl Design {
     pub(crate) fn predictor(&self, intercept: Vec<f64>, weights: &[Vec<f64>]) -> proto::Predictor {
         let at = |column: usize| weights.iter().map(move |w| w.get(column).copied().unwrap_or(0.0));
         let terms = self.dense_slots.iter().enumerate();
-        let terms = terms.map(|(column, (slot, _))| proto::LinearTerm { slot: *slot, coefficient: at(column).collect() });
+        let terms =
+            terms.map(|(column, (slot, _))| proto::LinearTerm { slot: *slot, coefficient: at(column).collect() });
         let one_hot = self.hot_slots.iter().map(|(slot, _, first, ids)| proto::OneHotTerm {
             category: *slot,
             coefficient: (*first..first + ids).flat_map(at).collect(),

@@ -48,7 +48,11 @@ impl Learner for ElasticNet {
         let penalty = params.float(kind, "penalty", 1e-2)?;
         let l1_ratio = params.float(kind, "l1_ratio", 0.5)?;
         if penalty < 0.0 || !(0.0..=1.0).contains(&l1_ratio) {
-            return Err(refused(kind, "penalty", "the penalty must not be negative, its L1 share is from 0 to 1".into()));
+            return Err(refused(
+                kind,
+                "penalty",
+                "the penalty must not be negative, its L1 share is from 0 to 1".into(),
+            ));
         }
         let design = set.design();
         let scale = set.scale();

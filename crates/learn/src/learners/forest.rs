@@ -2,15 +2,15 @@
 //!
 //! Every tree is fitted on its own sample of rows, columns drawn anew at each node. Trees minimise
 //! the squared error of the class indicators, which is Gini's criterion, so that leaves hold class
-//! shares: the forest's answer is their mean, a probability as it stands. Leaves are drawn by one row's
-//! worth towards the base rate (of several classes: towards equal shares), which keeps probabilities
+//! shares: the forest's answer is their mean, a probability as it stands. Leaves are drawn by a tenth
+//! of a row's worth towards the base rate (of several classes: towards equal shares), which keeps probabilities
 //! off 0 and 1.
 
 use gristmill_model::proto::output::Link;
+use gristmill_stats::random::derive_seed;
 use hessboost::config::MultiStrategy;
 use hessboost::data::DMatrix;
 use hessboost::prelude::*;
-use gristmill_stats::random::derive_seed;
 
 use super::trees::Forest;
 use crate::learner::{FitContext, Fitted, Learner, LearnerKind, Params, refused};
@@ -25,6 +25,8 @@ pub(crate) struct RandomForest;
 /// Trees grown between two looks at the hook.
 const BATCH: u32 = 5;
 const TREES: i64 = 100;
+/// Rows that the prior counts for in a leaf.
+const PRIOR_ROWS: f64 = 0.1;
 /// Share of rows that each tree sees: what a bootstrap of all rows holds of distinct ones.
 const SAMPLE: f64 = 0.632;
 
@@ -64,7 +66,8 @@ impl Learner for RandomForest {
         let mut base = Vec::new();
         for batch in 0..batches {
             let settings = settings(set, params, derive_seed(context.seed, "forest", u64::from(batch)))?;
-            let grown = hessboost::prelude::train(&settings, data, 1).map_err(|error| LearnError::fit("random_forest", error))?;
+            let grown = hessboost::prelude::train(&settings, data, 1)
+                .map_err(|error| LearnError::fit("random_forest", error))?;
             forest.add(&grown, None, scale.spread)?;
             base = grown.base_scores().iter().map(|base| scale.of_unit(f64::from(*base))).collect();
             context.round((batch + 1) * BATCH, trees, None)?;
@@ -116,7 +119,7 @@ fn settings(set: &TrainingSet, params: &Params, seed: u64) -> Result<TrainingPar
         .max_bin(256)
         .seed(seed)
         .eta(1.0)
-        .lambda(1.0)
+        .lambda(PRIOR_ROWS)
         .num_parallel_tree(BATCH as usize)
         .subsample(SAMPLE)
         .colsample_bynode(features)

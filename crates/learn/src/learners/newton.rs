@@ -75,10 +75,7 @@ impl Problem<'_> {
     /// Fixed stretches of rows, summed in order.
     fn over_rows<T: Send>(&self, of: impl Fn(std::ops::Range<usize>) -> T + Sync) -> Vec<T> {
         let rows = self.design.rows;
-        (0..STRETCHES)
-            .into_par_iter()
-            .map(|i| of(rows * i / STRETCHES..rows * (i + 1) / STRETCHES))
-            .collect()
+        (0..STRETCHES).into_par_iter().map(|i| of(rows * i / STRETCHES..rows * (i + 1) / STRETCHES)).collect()
     }
 
     /// Sums vectors that every stretch of rows gives.

@@ -136,3 +136,101 @@ fn convert(tree: &RegTree, output: u32, vector: Option<usize>, factor: f64) -> R
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gristmill_model::proto::output::Link;
+    use gristmill_model::{Output, Predictor};
+    use hessboost::objective::Multiclass;
+    use hessboost::prelude::*;
+
+    use super::*;
+    use crate::Task;
+    use crate::judge::{output, shape};
+    use crate::matrix::{BlockSlots, NumericSlot};
+    use crate::training_set::TrainingSet;
+
+    /// Numbers with ties and missing values, and a target that needs several of them.
+    fn matrix(task: Task, rows: usize) -> Matrix {
+        let mut state = 7_u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f32 / (1_u64 << 31) as f32
+        };
+        let columns: Vec<Vec<f32>> = (0..6)
+            .map(|column| {
+                let value = |v: f32| if column % 2 == 0 { v } else { (v * 9.0).floor() };
+                (0..rows).map(|_| if draw() < 0.1 { f32::NAN } else { value(draw()) }).collect()
+            })
+            .collect();
+        let classes = match task {
+            Task::Regression => 0,
+            Task::Binary => 2,
+            Task::Multiclass => 3,
+        };
+        let target = (0..rows).map(|row| {
+            let sum: f32 = columns.iter().map(|c| if c[row].is_nan() { 0.3 } else { c[row] % 1.1 }).sum();
+            if classes == 0 { f64::from(sum) * 1e3 + 5e5 } else { ((sum * 1.3) as u32 % classes) as f64 }
+        });
+        let target = target.collect();
+        let slots = (0..6).map(|slot| slot * 2).collect();
+        Matrix {
+            task,
+            labels: (0..classes).map(|c| c.to_string()).collect(),
+            blocks: vec![BlockSlots { name: "raw".into(), kind: BlockKind::NumericRaw, slots }],
+            numeric: columns
+                .into_iter()
+                .enumerate()
+                .map(|(i, values)| NumericSlot { slot: i as u32 * 2, name: format!("f{i}"), values })
+                .collect(),
+            category: Vec::new(),
+            target,
+            weight: None,
+            keys: vec![0; rows],
+            units: vec![0; rows],
+        }
+    }
+
+    fn settings(task: Task, parallel: usize) -> TrainingParams {
+        let objective = match task {
+            Task::Regression => Objective::SquaredError(RegLoss::default()),
+            Task::Binary => Objective::BinaryLogistic(RegLoss::default()),
+            Task::Multiclass => Objective::Softprob(Multiclass::new(3).unwrap()),
+        };
+        let builder = TrainingParams::builder().objective(objective).tree_method(TreeMethod::Hist);
+        builder.max_depth(7).eta(0.3).subsample(0.8).num_parallel_tree(parallel).seed(5).build().unwrap()
+    }
+
+    #[test]
+    fn converted_trees_score_as_hessboost_does() {
+        for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+            for parallel in [1, 4] {
+                let set = TrainingSet::new(Arc::new(matrix(task, 3_000)), None).unwrap();
+                let model = train(&settings(task, parallel), set.trees().unwrap(), 25).unwrap();
+                let mut forest = Forest::default();
+                forest.add(&model, None, set.scale().spread).unwrap();
+                let base = model.base_scores().iter().map(|b| set.scale().of_unit(f64::from(*b))).collect();
+                let (predictor, importance) = forest.finish(set.train(), base, 1.0);
+                let link = match task {
+                    Task::Regression => Link::Identity,
+                    Task::Binary => Link::Logistic,
+                    Task::Multiclass => Link::Softmax,
+                };
+                let out = Output::compile(&output(set.train(), link, None, 0.5)).unwrap();
+                let compiled = Predictor::compile(&predictor, &shape(set.train()), &out).unwrap();
+                let ours = compiled.scores(&set.train().view().unwrap()).unwrap();
+                let theirs = model.predict_margin(set.trees().unwrap(), Iterations::Best).unwrap();
+                assert_eq!(ours.len(), theirs.as_slice().len());
+                for (ours, theirs) in ours.iter().zip(theirs.as_slice()) {
+                    let theirs = set.scale().of_unit(f64::from(*theirs));
+                    // hessboost adds in f32, we in f64.
+                    let scale = if task == Task::Regression { theirs.abs() } else { theirs.abs().max(1.0) };
+                    assert!((ours - theirs).abs() <= 1e-6 * scale.max(1.0), "{task}: {ours} and {theirs}");
+                }
+                assert!((importance.iter().map(|i| i.share).sum::<f64>() - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+}

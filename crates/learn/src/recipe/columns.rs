@@ -270,7 +270,8 @@ fn in_words(treatment: &Treatment, summary: &Summary) -> String {
             if *target_encoding {
                 parts.push("the target's mean per value, cross-fitted on training rows".to_owned());
             }
-            let capped = if summary.distinct > *keep { format!(", the {keep} most frequent kept") } else { String::new() };
+            let capped =
+                if summary.distinct > *keep { format!(", the {keep} most frequent kept") } else { String::new() };
             format!("{}; values seen fewer than {min_count} times count as unknown{capped}", parts.join(", "))
         }
         Treatment::DateParts { parts, zone } => {

@@ -9,7 +9,7 @@ use crate::LearnError;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Calendar features of a shorter stretch have not been seen twice.
-pub const TWO_YEARS_MICROS: i64 = 730 * DAY_MICROS;
+const TWO_YEARS_MICROS: i64 = 730 * DAY_MICROS;
 
 /// A calendar part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -90,7 +90,8 @@ impl Builder {
                 return Err(LearnError::column(name, "the recipe uses it, but the table does not have it"));
             };
             if column.column_type() != plan.column_type {
-                let reason = format!("the recipe was made for {}, the table has {}", plan.column_type, column.column_type());
+                let reason =
+                    format!("the recipe was made for {}, the table has {}", plan.column_type, column.column_type());
                 return Err(LearnError::column(name, reason));
             }
             // Inputs are at most the columns limit.

@@ -1,0 +1,14 @@
+//! Integration tests: references, leakage, determinism, bytes.
+
+#[path = "it/leakage.rs"]
+mod leakage;
+#[path = "it/matrix.rs"]
+mod matrix;
+#[path = "it/recipe.rs"]
+mod recipe;
+#[path = "it/reference.rs"]
+mod reference;
+#[path = "it/study.rs"]
+mod study;
+#[path = "it/support.rs"]
+mod support;

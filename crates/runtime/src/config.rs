@@ -62,9 +62,8 @@ pub fn load<T>(sources: &Sources<'_>) -> Result<Loaded<T>, ConfigError>
 where
     T: Default + Serialize + DeserializeOwned,
 {
-    let defaults = serde_json::to_value(T::default()).map_err(|error| ConfigError::Type {
-        message: format!("the defaults cannot be written down: {error}"),
-    })?;
+    let defaults = serde_json::to_value(T::default())
+        .map_err(|error| ConfigError::Type { message: format!("the defaults cannot be written down: {error}") })?;
     let mut merged = merge::Merged::new(defaults);
     if let Some(path) = sources.file {
         merged.file(path, read(path)?)?;

@@ -63,7 +63,12 @@ impl Collector for ProcessFigures {
         let usage = usage();
         let seconds = Some(&Unit::Seconds);
         let cpu = ConstCounter::new(usage.cpu_seconds);
-        cpu.encode(encoder.encode_descriptor("process_cpu", "User and system CPU time", seconds, cpu.metric_type())?)?;
+        cpu.encode(encoder.encode_descriptor(
+            "process_cpu",
+            "User and system CPU time",
+            seconds,
+            cpu.metric_type(),
+        )?)?;
         let started = ConstGauge::new(self.started as f64 / 1e6);
         started.encode(encoder.encode_descriptor(
             "process_start_time",

@@ -22,7 +22,7 @@ pub(crate) use probability::{clipped_log, row_brier, row_log_loss};
 pub(crate) use rank::Ranking;
 pub use recalibration::{LogisticFit, calibration_intercept, calibration_line};
 pub(crate) use recalibration::{Point, fit_line};
-pub(crate) use regression::{mean_of, weighted_median};
+pub(crate) use regression::{mean_of, weighted_quantile};
 pub use scores::Scores;
 pub(crate) use scores::{Binary, Data, Multiclass, Regression};
 pub use sum::Sum;

@@ -1,5 +1,7 @@
 //! Integration tests of the crate, one binary.
 
+#[path = "it/calibration.rs"]
+mod calibration;
 #[path = "it/drift.rs"]
 mod drift;
 #[path = "it/gate.rs"]

@@ -176,7 +176,11 @@ impl LinePlan {
         for (bounds, times) in self.rows.starts.windows(2).zip(times) {
             if *times != 0.0 {
                 let rows = &self.rows.rows[bounds[0] as usize..bounds[1] as usize];
-                points.extend(rows.iter().map(|row| Point { x: row.x, target: row.outcome, weight: row.weight * times }));
+                points.extend(rows.iter().map(|row| Point {
+                    x: row.x,
+                    target: row.outcome,
+                    weight: row.weight * times,
+                }));
             }
         }
         fit_line(&points).ok().map(|line| line.slope / self.scale)

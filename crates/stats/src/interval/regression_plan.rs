@@ -1,7 +1,7 @@
 //! Resampled metrics of a regression task.
 
 use super::plan::{ByUnit, UnitSums};
-use crate::metric::{Metric, Regression, Scores, weighted_median};
+use crate::metric::{Metric, Regression, Scores, weighted_quantile};
 
 #[derive(Debug)]
 pub(crate) struct RegressionPlan {
@@ -45,7 +45,7 @@ impl RegressionPlan {
             Metric::MedianAbsoluteError => {
                 let ascending =
                     self.errors.iter().map(|(error, unit, weight)| (*error, times[*unit as usize] * weight));
-                weighted_median(ascending, weight)
+                weighted_quantile(ascending, weight, 0.5)
             }
             _ => None,
         };

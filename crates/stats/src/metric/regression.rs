@@ -36,18 +36,18 @@ pub(crate) fn mape(data: &Regression, scores: &Scores) -> Result<f64, MetricErro
     }
 }
 
-/// Median of values in ascending order with weights, the mean of both middles where the weight splits in half (Hyndman
-/// and Fan, 1996, definition 2). None if the weights are zero.
-pub(crate) fn weighted_median(ascending: impl Iterator<Item = (f64, f64)> + Clone, total: f64) -> Option<f64> {
-    let half = 0.5 * total;
-    // Sums of weights are inexact; a split in half is judged to a few rounding units.
+/// Quantile `q` of values in ascending order with weights, the mean of both neighbours where the weight splits exactly
+/// (Hyndman and Fan, 1996, definition 2). None if the weights are zero.
+pub(crate) fn weighted_quantile(ascending: impl Iterator<Item = (f64, f64)>, total: f64, q: f64) -> Option<f64> {
+    let place = q * total;
+    // Sums of weights are inexact; an exact split is judged to a few rounding units.
     let slack = total * 1e-14;
     let mut below = 0.0;
     let mut rows = ascending.filter(|(_, weight)| *weight > 0.0);
     while let Some((value, weight)) = rows.next() {
         below += weight;
-        if below >= half - slack {
-            let next = if below <= half + slack { rows.next() } else { None };
+        if below >= place - slack {
+            let next = if below <= place + slack { rows.next() } else { None };
             return Some(next.map_or(value, |(next, _)| 0.5 * (value + next)));
         }
     }
@@ -63,5 +63,5 @@ pub(crate) fn median_absolute_error(data: &Regression, scores: &Scores) -> Optio
         .map(|(row, (truth, predicted))| ((truth - predicted).abs(), scores.weight(row)))
         .collect();
     errors.sort_by(|a, b| a.0.total_cmp(&b.0));
-    weighted_median(errors.iter().copied(), scores.total_weight())
+    weighted_quantile(errors.iter().copied(), scores.total_weight(), 0.5)
 }

@@ -1,8 +1,4 @@
-//! The nouns of Gristmill: ids, digests, artifact references, plain columnar rows, clocks, secrets,
-//! roles and limits.
-//!
-//! Everything above speaks these types; this crate does no I/O, reads no clock of its own accord and
-//! depends on nothing of ours (I2).
+#![doc = include_str!("../README.md")]
 
 mod artifact;
 mod clock;

@@ -1,0 +1,6 @@
+//! Integration tests of the nouns.
+
+mod it {
+    mod columns;
+    mod nouns;
+}

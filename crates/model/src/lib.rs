@@ -25,6 +25,7 @@ pub use model::{Model, Scratch};
 pub use output::{Calibration, Link, Output, Task, logistic};
 pub use predictions::{Prediction, Predictions};
 pub use predictor::{Cost, Predictor};
+pub use read::write_text;
 pub use signature::{Input, Signature};
 pub use slots::{Slots, SlotsView};
 pub use transform::{Block, SlotShape, Transformer};

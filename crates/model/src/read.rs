@@ -73,11 +73,11 @@ pub(crate) fn to_f32(value: f64) -> f32 {
     (value as f32).clamp(f32::MIN, f32::MAX)
 }
 
-/// A typed cell's text form, by which categories are compared; false if it is missing.
+/// Writes a typed cell's text form, by which categories are compared, over `out`; false if it is missing.
 ///
 /// Booleans are `true`/`false`, numbers have no trailing zeros and no exponent, dates are ISO, moments
 /// RFC 3339 in UTC.
-pub(crate) fn write_text(out: &mut String, cell: Cell<'_>) -> bool {
+pub fn write_text(out: &mut String, cell: Cell<'_>) -> bool {
     out.clear();
     let written = match cell {
         Cell::Missing => return false,

@@ -133,6 +133,12 @@ impl Input {
         })
     }
 
+    /// Reads a cell as this input's type, as the README's table says; `None` if it has no reading. NaN is
+    /// [`Cell::Missing`], and a text input takes every cell as it is.
+    pub fn typed<'a>(&self, cell: Cell<'a>) -> Option<Cell<'a>> {
+        read::typed(&self.column_type, cell)
+    }
+
     /// Whether every value of `column` can be read as this input.
     fn check(&self, column: &Column) -> Result<(), ModelError> {
         use ColumnType as T;

@@ -1,0 +1,191 @@
+//! The columns of the dataset, each checked against the moment of prediction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill_types::{Column, ColumnType, Values};
+use polars::prelude::DataFrame;
+
+use super::Run;
+use crate::report::ColumnReport;
+use crate::row_key::{row_keys, tell_apart};
+use crate::{Availability, Error};
+
+/// Reserved column: the row's name.
+pub const ROW_KEY: &str = "_row_key";
+/// Reserved column: the row's unit of dependence.
+pub const UNIT: &str = "_unit";
+
+impl Run<'_> {
+    /// The dataset's rows, the account of its columns, and the number of rows whose key repeats.
+    pub(super) fn select(&self) -> Result<(DataFrame, Vec<ColumnReport>, u64), Error> {
+        let names = self.chosen()?;
+        let mut rows = self.table.rows.select(names.iter().map(String::as_str))?;
+        crate::read::refuse_naive(&rows, "dataset")?;
+        let after = self.known_after(&names)?;
+        self.check_available(&names, &after)?;
+        let mut columns = Vec::with_capacity(names.len());
+        for field in super::fields(&rows) {
+            let origins = self.table.origins.get(&field.name);
+            columns.push(ColumnReport {
+                known_after: after.contains(&field.name),
+                from: origins.into_iter().flatten().map(|(source, column)| format!("{}.{column}", source_of(source))).collect(),
+                name: field.name,
+                column_type: field.column_type,
+            });
+        }
+        let (keys, repeated) = self.keys(&rows)?;
+        let mut reserved = vec![Column::new(ROW_KEY, Values::Int(keys))];
+        reserved.extend(self.unit()?);
+        for column in &reserved {
+            rows.with_column(crate::convert::from_column(column)?)?;
+            columns.push(ColumnReport {
+                name: column.name.clone(),
+                column_type: column.column_type(),
+                known_after: false,
+                from: Vec::new(),
+            });
+        }
+        Ok((rows, columns, repeated))
+    }
+
+    fn chosen(&self) -> Result<Vec<String>, Error> {
+        let all: Vec<String> = self.table.rows.columns().iter().map(|c| c.name().to_string()).collect();
+        let listed = &self.integration.columns;
+        for (index, name) in listed.iter().enumerate() {
+            if !all.contains(name) {
+                let field = format!("integration.columns[{index}]");
+                if let Some((source, column_type)) = self.left_out(name) {
+                    return Err(Error::SourceColumn {
+                        source_name: source,
+                        column: name.clone(),
+                        problem: format!("type {column_type} is none that a dataset holds: store it as numbers or text"),
+                    });
+                }
+                return Err(Error::unknown_column(field, name, all.iter().map(String::as_str)));
+            }
+        }
+        Ok(if listed.is_empty() { all } else { listed.clone() })
+    }
+
+    fn left_out(&self, name: &str) -> Option<(String, String)> {
+        self.sources.iter().find_map(|source| {
+            let (_, column_type) = source.left_out.iter().find(|(left_out, _)| left_out == name)?;
+            Some((source.name.clone(), column_type.clone()))
+        })
+    }
+
+    /// Columns that are only known after the moment of prediction, or made from such.
+    fn known_after(&self, names: &[String]) -> Result<BTreeSet<String>, Error> {
+        let declared = &self.integration.known_after;
+        for (index, name) in declared.iter().enumerate() {
+            if self.base.rows.column(name).is_err() && !names.contains(name) {
+                let known = self.base.rows.columns().iter().map(|c| c.name().as_str());
+                return Err(Error::unknown_column(format!("integration.known_after[{index}]"), name, known));
+            }
+        }
+        let is_after = |name: &&String| {
+            declared.contains(name)
+                || self.table.origins.get(*name).into_iter().flatten().any(|(source, column)| {
+                    source_of(source) == self.integration.base && declared.contains(column)
+                })
+        };
+        Ok(names.iter().filter(is_after).cloned().collect())
+    }
+
+    /// Refuses, by name, a column that was not available at the moment of prediction.
+    fn check_available(&self, names: &[String], after: &BTreeSet<String>) -> Result<(), Error> {
+        let Some(known_at) = self.table.known_at() else { return Ok(()) };
+        let mut verdicts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+        for name in names.iter().filter(|name| !after.contains(*name)) {
+            for (occurrence, _) in self.table.origins.get(name).into_iter().flatten() {
+                let verdict = verdicts.entry(occurrence).or_insert_with(|| self.unavailable(occurrence, &known_at));
+                if let Some(why) = verdict {
+                    return Err(Error::NotAvailable {
+                        column: name.clone(),
+                        origin: source_of(occurrence).to_owned(),
+                        why: why.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why an occurrence of a source was not available at the moment of prediction, if it was not.
+    fn unavailable(&self, occurrence: &str, known_at: &[Option<i64>]) -> Option<String> {
+        let source = source_of(occurrence);
+        if occurrence == self.integration.base {
+            return None;
+        }
+        if let Some(field) = self.table.lost.get(occurrence) {
+            return Some(format!("reaches the rows through {field}, where its times of availability are lost"));
+        }
+        match self.loaded.get(source).and_then(|loaded| loaded.available.as_ref()) {
+            Some(Availability::Static) => None,
+            None => Some("does not declare when it is available".into()),
+            Some(Availability::At { column, .. }) => {
+                let times = self.table.times(occurrence)?;
+                let late = |(time, known): (&Option<i64>, &Option<i64>)| {
+                    time.zip(*known).map(|(time, known)| time - known).filter(|late| *late > 0)
+                };
+                let (mut rows, mut worst) = (0_u64, 0_i64);
+                for by in times.iter().zip(known_at).filter_map(late) {
+                    rows += 1;
+                    worst = worst.max(by);
+                }
+                (rows > 0).then(|| {
+                    format!(
+                        "by `{column}` is not available at the moment of prediction in {rows} of {} rows (by up to {} s)",
+                        known_at.len(),
+                        worst.div_euclid(1_000_000).max(1)
+                    )
+                })
+            }
+        }
+    }
+
+    /// Names of the rows.
+    fn keys(&self, rows: &DataFrame) -> Result<(Vec<i64>, u64), Error> {
+        if let Some(keys) = self.table.keys() {
+            return Ok((tell_apart(&keys), self.repeated_keys));
+        }
+        let key = &self.integration.key;
+        let columns = if key.is_empty() {
+            crate::convert::to_columns(rows)?
+        } else {
+            let known: Vec<&str> = self.table.rows.columns().iter().map(|c| c.name().as_str()).collect();
+            if let Some(missing) = key.iter().find(|name| !known.contains(&name.as_str())) {
+                return Err(Error::unknown_column("integration.key", missing, known));
+            }
+            crate::convert::to_columns(&self.table.rows.select(key.iter().map(String::as_str))?)?
+        };
+        Ok(row_keys(&columns))
+    }
+
+    /// The unit of dependence of each row, as text.
+    fn unit(&self) -> Result<Option<Column>, Error> {
+        let Some(unit) = &self.integration.unit else { return Ok(None) };
+        let field = "integration.unit";
+        let column = self.evaluate(field, unit)?;
+        if column.null_count() > 0 {
+            return Err(Error::spec(
+                field,
+                format!("is null in {} of {} rows: every row needs a unit", column.null_count(), column.len()),
+            ));
+        }
+        if matches!(column.column_type(), ColumnType::Float) {
+            return Err(Error::spec(field, "gives floats: a unit is a day, an id or another value that repeats"));
+        }
+        let mut texts = Vec::with_capacity(column.len());
+        for row in 0..column.len() {
+            let mut text = String::new();
+            crate::csv::write::put_cell(&mut text, &column, row);
+            texts.push(text);
+        }
+        Ok(Some(Column::text(UNIT, texts.iter().map(|text| Some(text.as_str())))))
+    }
+}
+
+fn source_of(occurrence: &str) -> &str {
+    occurrence.split_once('#').map_or(occurrence, |(source, _)| source)
+}

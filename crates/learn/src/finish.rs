@@ -68,8 +68,7 @@ pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, Learn
         from.set.validation().ok_or_else(|| LearnError::Matrix("a model is finished on validation rows".into()))?;
     let judged = judge(from.fitted, validation, None)?;
     let (calibration, words) = if from.calibrate {
-        let positive: Vec<f64> = judged.predictions.positive().collect();
-        calibrate::choose(&positive, validation)
+        calibrate::choose(&judged.scores, validation)
     } else {
         (None, "calibration was not asked for".to_owned())
     };

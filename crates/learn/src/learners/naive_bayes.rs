@@ -65,7 +65,7 @@ impl Learner for NaiveBayes {
             proto::NaiveBayes { slots: slots.iter().map(|slot| slot.slot).collect(), ..proto::NaiveBayes::default() };
         for class in 0..train.labels.len() {
             let found = classes.get(&class).ok_or_else(|| failed(format!("class {class} has no training row")))?;
-            if found.sigma.iter().any(|variance| !(*variance > 0.0)) {
+            if found.sigma.iter().any(|variance| variance.is_nan() || *variance <= 0.0) {
                 let label = train.labels.get(class).map_or("", String::as_str);
                 return Err(failed(format!("a feature does not vary within class `{label}`: raise var_smoothing")));
             }

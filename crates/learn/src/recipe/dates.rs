@@ -151,9 +151,6 @@ pub(super) fn plan(
         why.push_str(&format!(
             "; month, day of the year and year are left out, because training covers {days} days and has seen no season twice"
         ));
-        if !like_split {
-            parts.push(Part::Day);
-        }
     }
     Ok((Treatment::DateParts { parts, zone }, why))
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use gristmill_model::proto::{self, numeric_step::Step};
 use gristmill_model::{Slots, Transformer};
-use gristmill_types::{Column, Columns};
+use gristmill_types::{Column, Columns, Values};
 
 use super::{FittedTransform, assemble, encode, keys_of, labels_of, model, stats, units_of};
 use crate::folds::{Assigned, Folds};
 use crate::matrix::BlockKind;
 use crate::recipe::{ColumnPlan, Recipe, Treatment};
-use crate::task::{category_text, number};
+use crate::task::number;
 use crate::{LearnError, TargetPlan, zone};
 
 /// Texts of at most this many values are recorded in the signature.
@@ -287,16 +287,28 @@ fn input_column(column: &Column) -> proto::InputColumn {
         out.nullable |= (0..column.len()).any(|row| number(column.cell(row)).is_none());
     }
     if matches!(column.column_type(), gristmill_types::ColumnType::Text) {
-        let mut values = std::collections::BTreeSet::new();
-        for row in 0..column.len() {
-            if values.len() > DOMAIN_VALUES {
-                break;
-            }
-            values.extend(category_text(column.cell(row)));
-        }
+        let values = texts(column);
         if values.len() <= DOMAIN_VALUES {
-            out.values = values.into_iter().collect();
+            out.values = values;
         }
     }
     out
+}
+
+/// The distinct texts of the rows, in order.
+fn texts(column: &Column) -> Vec<String> {
+    let Values::Text(text) = &column.values else { return Vec::new() };
+    let mut seen = vec![false; text.values.len()];
+    for (row, code) in text.codes.iter().enumerate() {
+        if column.is_valid(row)
+            && let Some(place) = seen.get_mut(*code as usize)
+        {
+            *place = true;
+        }
+    }
+    let mut values: Vec<String> =
+        text.values.iter().zip(seen).filter(|(_, seen)| *seen).map(|(value, _)| value.clone()).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }

@@ -107,8 +107,17 @@ pub(crate) fn state(state: JobState) -> i32 {
     message::JobState::from(state).into()
 }
 
-/// A refusal of the ledger for a caller of the lease service.
+impl From<LedgerError> for Status {
+    fn from(error: LedgerError) -> Self {
+        status(&error)
+    }
+}
+
+/// A refusal of the ledger for a caller; its cause goes to the log.
 pub(crate) fn status(error: &LedgerError) -> Status {
+    if error.code() == ErrorCode::Internal {
+        tracing::error!(error = error as &dyn std::error::Error, "the ledger failed");
+    }
     let details = ErrorDetails::with_error_info(error.reason(), DOMAIN, []);
     Status::with_error_details(code(error.code()), error.to_string(), details)
 }

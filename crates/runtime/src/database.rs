@@ -13,6 +13,8 @@ mod data_dir;
 mod error;
 mod migrate;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod value;
 

@@ -144,3 +144,56 @@ fn thread_time() -> Duration {
     let nanos = text.split_ascii_whitespace().next().and_then(|text| text.parse().ok());
     Duration::from_nanos(nanos.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::num::NonZeroUsize;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use super::Slots;
+
+    /// Polls once; true if the future is not ready.
+    fn pending_once(future: impl Future) -> bool {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    fn slots(total: usize) -> Slots {
+        Slots::new(NonZeroUsize::new(total).unwrap())
+    }
+
+    #[tokio::test]
+    async fn no_more_than_all_are_taken() {
+        let slots = slots(3);
+        let two = slots.acquire(2).await.unwrap();
+        assert_eq!(two.threads(), 2);
+        assert!(pending_once(slots.acquire(2)), "one is left");
+        let none = slots.acquire(0).await.unwrap();
+        assert_eq!(none.threads(), 0, "work that waits takes nothing");
+        drop(two);
+        let all = slots.acquire(99).await.unwrap();
+        assert_eq!(all.threads(), 3, "more than there are means all");
+    }
+
+    #[tokio::test]
+    async fn pools_are_of_the_declared_size_and_their_time_is_counted() {
+        let slots = slots(4);
+        let lease = slots.acquire(2).await.unwrap();
+        let (threads, _) = lease.run(rayon::current_num_threads);
+        assert_eq!(threads, 2);
+        let spin = || {
+            let start = std::time::Instant::now();
+            let mut sum = 0_u64;
+            while start.elapsed() < Duration::from_millis(60) {
+                sum = std::hint::black_box(sum.wrapping_add(1));
+            }
+            sum
+        };
+        let (_, cpu) = lease.run(|| rayon::join(spin, spin));
+        assert!(cpu >= Duration::from_millis(20), "{cpu:?}");
+        let idle = slots.acquire(0).await.unwrap();
+        assert_eq!(idle.run(|| 7).0, 7);
+    }
+}

@@ -36,15 +36,10 @@ pub(super) async fn attempt<W: Work>(
 ) {
     let ended = {
         let run = std::pin::pin!(run_until_stopped(work, &attempt));
-        let keep = std::pin::pin!(keep_lease(leases, &attempt));
-        let drained = std::pin::pin!(async {
-            drained.await;
-            std::future::pending::<()>().await;
-        });
+        let aside = std::pin::pin!(async { tokio::join!(keep_lease(leases, &attempt), drained) });
         tokio::select! {
             ended = run => ended,
-            never = keep => match never {},
-            () = drained => return,
+            (never, ()) = aside => match never {},
         }
     };
     finish(leases, rows, &attempt, ended).await;
@@ -74,6 +69,8 @@ async fn keep_lease(leases: &dyn Leases, attempt: &Attempt) -> std::convert::Inf
     let mut sample = tokio::time::interval(SAMPLE_EVERY);
     sample.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut progress = attempt.progress_bell();
+    // The work may have spoken before anybody listened.
+    progress.mark_changed();
     let mut interrupted = leases.interrupted(attempt.lease()).fuse();
     beat.tick().await;
     loop {

@@ -1,0 +1,6 @@
+//! The product as a user meets it.
+
+mod bad_input;
+mod cycle;
+mod resume;
+mod serve;

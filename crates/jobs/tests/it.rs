@@ -1,5 +1,7 @@
 //! Integration tests of the ledger.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "it/bench.rs"]
 mod bench;
 #[path = "it/contract.rs"]

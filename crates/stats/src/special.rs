@@ -111,7 +111,7 @@ pub fn normal_quantile(p: f64) -> f64 {
 
 /// Upper regularised incomplete gamma function Q(a, x), for `a > 0` and `x >= 0` (DLMF 8.7.1, 8.9.2).
 pub fn gamma_q(a: f64, x: f64) -> f64 {
-    if !(a > 0.0) || !(x >= 0.0) {
+    if a.is_nan() || x.is_nan() || a <= 0.0 || x < 0.0 {
         return f64::NAN;
     }
     if x == 0.0 {
@@ -164,7 +164,7 @@ pub fn chi2_sf(x: f64, degrees: f64) -> f64 {
 /// Regularised incomplete beta function I_x(a, b), for positive `a` and `b` (DLMF 8.17.22, by the
 /// modified method of Lentz).
 pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
-    if !(a > 0.0) || !(b > 0.0) || !(0.0..=1.0).contains(&x) {
+    if a.is_nan() || b.is_nan() || a <= 0.0 || b <= 0.0 || !(0.0..=1.0).contains(&x) {
         return f64::NAN;
     }
     if x == 0.0 || x == 1.0 {
@@ -210,7 +210,7 @@ pub fn t_cdf(t: f64, degrees: f64) -> f64 {
 
 /// Quantile of Student's t with `degrees` degrees of freedom, by bisection to the last bits.
 pub fn t_quantile(p: f64, degrees: f64) -> f64 {
-    if p.is_nan() || !(0.0..=1.0).contains(&p) || !(degrees > 0.0) {
+    if p.is_nan() || !(0.0..=1.0).contains(&p) || degrees.is_nan() || degrees <= 0.0 {
         return f64::NAN;
     }
     if p < 0.5 {

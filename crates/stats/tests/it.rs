@@ -1,4 +1,6 @@
 //! Integration tests of the crate, one binary.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "tests may use the platform's functions as a reference")]
 
 #[path = "it/calibration.rs"]
 mod calibration;

@@ -7,8 +7,8 @@ use crate::metric::{
 };
 use crate::special::logit;
 
-/// Newton's error is about the square of its last step.
-const SMALL_STEP: f64 = 1e-6;
+/// On standardised logits Newton's error is about the square of its last step: far below a resample's own noise.
+const SMALL_STEP: f64 = 1e-5;
 const ITERATIONS: u32 = 25;
 /// A shift on the logit scale beyond this is separation, not calibration.
 const FARTHEST: f64 = 50.0;
@@ -108,14 +108,42 @@ impl Rows {
     }
 }
 
-/// Slope of the outcome on the logit: Newton's method from the solution on all rows. The first step needs only sums per
-/// unit, the others pass over the rows.
+/// Slope of the outcome on the logit: Newton's method from the solution on all rows. Where it starts follows from sums
+/// per unit (a Taylor expansion of the gradient about that solution), the steps pass over the rows.
 #[derive(Debug)]
 struct LinePlan {
     rows: Rows,
     start: (f64, f64),
     scale: f64,
     first: UnitSums<5>,
+    /// Terms of second and third order; left out with nearly as many units as rows, where a resample moves little.
+    further: Option<UnitSums<9>>,
+}
+
+/// Sums of w·c'·x^k for k to 3 and of w·c''·x^k for k to 4, where c = p(1 − p) is the curvature.
+fn further_terms(row: &Row, a: f64, b: f64) -> [f64; 9] {
+    let (p, x) = (1.0 / (1.0 + libm::exp(-(a + b * row.x))), row.x);
+    let curvature = row.weight * p * (1.0 - p);
+    let (second, third) = (curvature * (1.0 - 2.0 * p), curvature * (1.0 - 6.0 * p * (1.0 - p)));
+    let (x2, x3) = (x * x, x * x * x);
+    [second, second * x, second * x2, second * x3, third, third * x, third * x2, third * x3, third * x2 * x2]
+}
+
+/// Gradient and curvature at distance (u, v), from their sums and those of the further terms at distance 0.
+fn expand([g0, g1, h00, h01, h11]: [f64; 5], t: &[f64; 9], (u, v): (f64, f64)) -> [f64; 5] {
+    let square = |k: usize| 0.5 * (t[k] * u * u + 2.0 * t[k + 1] * u * v + t[k + 2] * v * v);
+    let cube = |k: usize| {
+        (t[k] * u * u * u + 3.0 * t[k + 1] * u * u * v + 3.0 * t[k + 2] * u * v * v + t[k + 3] * v * v * v) / 6.0
+    };
+    let tilt =
+        |k: usize| t[k] * u + t[k + 1] * v + 0.5 * (t[k + 4] * u * u + 2.0 * t[k + 5] * u * v + t[k + 6] * v * v);
+    [
+        g0 - (h00 * u + h01 * v) - square(0) - cube(4),
+        g1 - (h01 * u + h11 * v) - square(1) - cube(5),
+        h00 + tilt(0),
+        h01 + tilt(1),
+        h11 + tilt(2),
+    ]
 }
 
 fn line_terms(row: &Row, a: f64, b: f64) -> [f64; 5] {
@@ -145,8 +173,11 @@ impl LinePlan {
         }
         let start = (line.intercept + line.slope * centre, line.slope * scale);
         let place_of = inverse(by_unit);
-        let first = UnitSums::new(by_unit, |row| line_terms(&rows.rows[place_of[row] as usize], start.0, start.1));
-        Some(Self { rows, start, scale, first })
+        let at = |row: usize| &rows.rows[place_of[row] as usize];
+        let first = UnitSums::new(by_unit, |row| line_terms(at(row), start.0, start.1));
+        let few = by_unit.starts.len() <= rows.rows.len() / 4;
+        let further = few.then(|| UnitSums::new(by_unit, |row| further_terms(at(row), start.0, start.1)));
+        Some(Self { rows, start, scale, first, further })
     }
 
     fn slope(&self, times: &[f64]) -> Option<f64> {
@@ -154,8 +185,15 @@ impl LinePlan {
     }
 
     fn newton(&self, times: &[f64]) -> Option<f64> {
-        let step = line_step(self.first.total(times))?;
-        let (mut a, mut b) = (self.start.0 + step.0, self.start.1 + step.1);
+        let near = self.first.total(times);
+        let mut moved = line_step(near)?;
+        if let Some(further) = self.further.as_ref().map(|sums| sums.total(times)) {
+            for _ in 0..2 {
+                let step = line_step(expand(near, &further, moved))?;
+                moved = (moved.0 + step.0, moved.1 + step.1);
+            }
+        }
+        let (mut a, mut b) = (self.start.0 + moved.0, self.start.1 + moved.1);
         for _ in 0..ITERATIONS {
             let step = line_step(self.rows.fold(times, |row| line_terms(row, a, b)))?;
             a += step.0;

@@ -12,6 +12,8 @@ use crate::random::{below, generator};
 const UNITS: &str = "bootstrap units";
 /// Stream of resamples of rows, for the design effect.
 const ROWS: &str = "bootstrap rows";
+/// Resamples of rows at most: a variance from 400 is within 7 % (one standard error), enough for a design effect.
+const ROW_REPLICATES: u32 = 400;
 
 /// Metrics of one model on all rows and on every resample of the units.
 #[derive(Debug, Clone)]
@@ -70,9 +72,10 @@ impl Replicates {
             grouping: units.digest(),
         };
         if made.enough_units() {
-            made.values = made.resample(scores, units, UNITS);
+            made.values = made.resample(scores, units, UNITS, resampling.replicates);
             if !made.unit_is_row {
-                let by_row = made.resample(scores, &Units::rows(scores.rows()), ROWS);
+                let every_row = Units::rows(scores.rows());
+                let by_row = made.resample(scores, &every_row, ROWS, resampling.replicates.min(ROW_REPLICATES));
                 made.row_variance = (0..made.metrics.len()).map(|metric| variance(&column(&by_row, metric))).collect();
             }
         }
@@ -89,7 +92,7 @@ impl Replicates {
         self.units
     }
 
-    fn resample(&self, scores: &Scores, units: &Units, stream: &str) -> Vec<Vec<f64>> {
+    fn resample(&self, scores: &Scores, units: &Units, stream: &str, replicates: u32) -> Vec<Vec<f64>> {
         let plan = Plan::new(scores, units.of_rows(), units.count(), &self.metrics);
         let draw = |times: &mut Vec<f64>, replicate: u32| {
             times.fill(0.0);
@@ -99,7 +102,7 @@ impl Replicates {
             }
             plan.measure(times, &self.metrics)
         };
-        (0..self.resampling.replicates).into_par_iter().map_init(|| vec![0.0; units.count()], draw).collect()
+        (0..replicates).into_par_iter().map_init(|| vec![0.0; units.count()], draw).collect()
     }
 
     /// The metric's value on all rows.

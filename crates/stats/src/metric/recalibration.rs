@@ -40,7 +40,7 @@ pub(crate) fn fit_line(points: &[Point]) -> Result<LogisticFit, MetricError> {
     // Centred, so that the two by two system stays well conditioned.
     let centre = weighted(&|p| p.x) / total;
     let spread = (weighted(&|p| (p.x - centre) * (p.x - centre)) / total).sqrt();
-    if !(spread > 1e-12 * (1.0 + centre.abs())) {
+    if spread.is_nan() || spread <= 1e-12 * (1.0 + centre.abs()) {
         return Err(MetricError::ConstantScore);
     }
     let rate = weighted(&|p| p.target) / total;
@@ -61,20 +61,20 @@ pub(crate) fn fit_line(points: &[Point]) -> Result<LogisticFit, MetricError> {
         }
         let [g0, g1, h00, h01, h11] = sums.map(Sum::value);
         let determinant = h00 * h11 - h01 * h01;
-        if !(determinant > 0.0) {
+        if determinant.is_nan() || determinant <= 0.0 {
             return Err(MetricError::Separated);
         }
         let (step_a, step_b) = ((h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant);
         let mut scale = 1.0;
         let mut next = objective(a + step_a, b + step_b);
-        while !(next <= now + now.abs() * 1e-14) && scale > 1e-6 {
+        while (next.is_nan() || next > now + now.abs() * 1e-14) && scale > 1e-6 {
             scale *= 0.5;
             next = objective(a + scale * step_a, b + scale * step_b);
         }
         a += scale * step_a;
         b += scale * step_b;
         now = next;
-        if !(b.abs() / spread < STEEPEST) {
+        if b.is_nan() || b.abs() / spread >= STEEPEST {
             return Err(MetricError::Separated);
         }
         if step_a.abs().max(step_b.abs()) < SMALL_STEP * (1.0 + a.abs() + b.abs()) {

@@ -42,7 +42,7 @@ pub fn choose_threshold(scores: &Scores, rule: ThresholdRule) -> Result<Threshol
         for (what, value) in
             [("the cost of a false positive", false_positive), ("the cost of a false negative", false_negative)]
         {
-            if !(value > 0.0) || !value.is_finite() {
+            if !value.is_finite() || value <= 0.0 {
                 return Err(MetricError::Value { what, row: 0, value, need: "a cost is a positive number" });
             }
         }

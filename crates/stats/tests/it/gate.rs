@@ -7,7 +7,7 @@ use gristmill_stats::metric::{Scores, Task};
 use gristmill_stats::random::{generator, uniform};
 use gristmill_stats::special::{logistic, normal_quantile};
 
-const ROWS: usize = 3_000;
+const ROWS: usize = 1_500;
 
 /// Outcomes that follow logistic(z), scored by `score(z, noise)`.
 fn scores(score: impl Fn(f64, f64) -> f64) -> Scores {
@@ -49,7 +49,8 @@ enum Against<'a> {
 }
 
 fn verdict(gate: &Gate, candidate: &Scores, against: &Against<'_>, units: &Units) -> Verdict {
-    let measure = |scores: &Scores| Replicates::of(scores, units, Resampling::default()).unwrap();
+    let resampling = Resampling { replicates: 300, ..Resampling::default() };
+    let measure = |scores: &Scores| Replicates::of(scores, units, resampling).unwrap();
     let ours = measure(candidate);
     let constant = compare(&ours, &measure(&candidate.constant_baseline().unwrap())).unwrap();
     let champion = match against {
@@ -113,7 +114,8 @@ fn a_champion_that_cannot_be_measured_is_not_comparable() {
 fn an_interval_must_clear_the_bound_and_a_point_need_not() {
     let units = units(100);
     let candidate = good();
-    let estimates = Replicates::of(&candidate, &units, Resampling::default()).unwrap().estimates();
+    let resampling = Resampling { replicates: 300, ..Resampling::default() };
+    let estimates = Replicates::of(&candidate, &units, resampling).unwrap().estimates();
     let auc = estimates.get("roc_auc".parse().unwrap()).unwrap();
     let between = 0.5 * (auc.value.unwrap() + auc.interval.unwrap().low);
     let at = |bound: &str, limit: f64, basis: &str| {

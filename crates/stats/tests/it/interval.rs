@@ -39,7 +39,7 @@ fn normal(generator: &mut Generator) -> f64 {
 #[test]
 fn agrees_with_a_plain_cluster_bootstrap_in_python() {
     let (scores, units, expected) = fixture();
-    let resampling = Resampling { replicates: 4_000, ..Resampling::default() };
+    let resampling = Resampling { replicates: 2_000, ..Resampling::default() };
     let estimates = Replicates::of(&scores, &units, resampling).unwrap().estimates();
     assert_eq!((estimates.rows, estimates.units, estimates.unit_is_row), (1_200, 60, false));
     for (metric, reference) in expected {

@@ -68,6 +68,11 @@ pub fn note(text: &str) -> Markup {
     html! { p.note { (text) } }
 }
 
+/// Blocks below each other as one.
+pub fn group(blocks: impl IntoIterator<Item = Markup>) -> Markup {
+    html! { @for block in blocks { (block) } }
+}
+
 /// A list of lines.
 pub fn list(lines: &[String]) -> Markup {
     html! { ul { @for line in lines { li { (line) } } } }

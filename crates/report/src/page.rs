@@ -78,6 +78,18 @@ impl Page {
         self
     }
 
+    /// The next sections.
+    #[must_use]
+    pub fn sections(mut self, sections: impl IntoIterator<Item = Section>) -> Self {
+        self.sections.extend(sections);
+        self
+    }
+
+    /// Gives the sections away, to be shown on another page.
+    pub fn into_sections(self) -> Vec<Section> {
+        self.sections
+    }
+
     /// The line at the end.
     #[must_use]
     pub fn footer(mut self, text: impl Into<String>) -> Self {
@@ -137,6 +149,11 @@ impl Section {
     /// A section named `title`.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Its name.
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     /// A sentence below the heading.

@@ -36,6 +36,12 @@ fn rows() -> Columns {
     .unwrap()
 }
 
+fn parquet(rows: &Columns) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    gristmill_frame::write_parquet(rows, &mut bytes).unwrap();
+    bytes
+}
+
 struct Bench {
     sandbox: Sandbox,
     started: Started,
@@ -50,7 +56,7 @@ impl Bench {
         let stage = open(&sandbox.deps).await.unwrap();
         let ledger = Arc::clone(&stage.ledger);
         let started = sandbox.start(&routes, [stage]).await;
-        let dataset = sandbox.dataset(&rows(), &json!({"known_after": ["delay"]})).await;
+        let dataset = sandbox.dataset(parquet(&rows()), &json!({"known_after": ["delay"]})).await;
         Self { sandbox, started, ledger, dataset }
     }
 
@@ -158,7 +164,7 @@ async fn data_that_cannot_be_prepared_says_why() {
         Column::text("z", (0..50).map(|_| None)),
     ])
     .unwrap();
-    let dataset = bench.sandbox.dataset(&constant, &json!({})).await;
+    let dataset = bench.sandbox.dataset(parquet(&constant), &json!({})).await;
     let spec = |target: &str| PreparationSpec {
         dataset: Some(dataset.into()),
         target: target.into(),

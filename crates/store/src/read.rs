@@ -146,13 +146,30 @@ impl Part {
 
     /// The bytes in order, each piece verified before it is handed out.
     pub fn stream(&self) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        self.stream_from(0)
+    }
+
+    /// As [`Self::stream`], from byte `offset` on; nothing if that is past the end. The chunk that holds
+    /// it is read and verified whole.
+    pub fn stream_from(&self, offset: u64) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        let first = offset / CHUNK_BYTES;
+        let before = usize::try_from(offset % CHUNK_BYTES).unwrap_or(0);
+        let chunks = self.entry.chunks.iter().copied().enumerate();
+        let chunks: Vec<_> = chunks.skip(usize::try_from(first).unwrap_or(usize::MAX)).collect();
         let part = self.clone();
-        let chunks = part.entry.chunks.clone();
         let size = async move { part.check_size().await.map(|()| part) };
         futures::stream::once(size)
             .map_ok(move |part| {
-                let chunks = chunks.clone().into_iter().enumerate();
-                let reads = chunks.map(move |(number, digest)| part.clone().chunk(number as u64, digest));
+                let reads = chunks.clone().into_iter().map(move |(number, digest)| {
+                    let (part, number) = (part.clone(), number as u64);
+                    async move {
+                        let mut bytes = part.chunk(number, digest).await?;
+                        if number == first {
+                            drop(bytes.split_to(before.min(bytes.len())));
+                        }
+                        Ok(bytes)
+                    }
+                });
                 futures::stream::iter(reads).buffered(CHUNKS_AHEAD)
             })
             .try_flatten()

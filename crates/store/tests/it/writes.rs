@@ -36,6 +36,10 @@ pub async fn every_way_in_comes_out_the_same(bench: Bench) {
             assert!(std::fs::read(&*part.path().await.unwrap()).unwrap() == bytes);
             let pieces: Vec<Bytes> = part.stream().try_collect().await.unwrap();
             assert!(pieces.concat() == bytes);
+            for offset in [0, 1, len / 2, len - 1, len, len + 1, 8 << 20] {
+                let pieces: Vec<Bytes> = part.stream_from(offset as u64).try_collect().await.unwrap();
+                assert!(pieces.concat() == bytes.get(offset..).unwrap_or_default(), "{offset} of {len}");
+            }
         }
         artifact.verify().await.unwrap();
     }

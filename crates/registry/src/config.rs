@@ -1,0 +1,37 @@
+//! What the stage may be told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::RegistryError;
+
+/// The stage's part of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Most bytes of one uploaded file.
+    pub max_upload_bytes: u64,
+    /// Most open watches of alias moves.
+    pub max_watches: usize,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self { max_upload_bytes: 64 << 30, max_watches: 1_000 }
+    }
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) max_upload_bytes: u64,
+    pub(crate) max_watches: usize,
+}
+
+impl RegistryConfig {
+    pub(crate) fn check(&self) -> Result<Settings, RegistryError> {
+        if self.max_upload_bytes == 0 || self.max_watches == 0 {
+            return Err(RegistryError::Config("max_upload_bytes and max_watches are at least 1".into()));
+        }
+        Ok(Settings { max_upload_bytes: self.max_upload_bytes, max_watches: self.max_watches })
+    }
+}

@@ -1,1 +1,3 @@
-//! Stage: a pipeline file to durable runs of the other stages.
+#![doc = include_str!("../README.md")]
+
+pub mod file;

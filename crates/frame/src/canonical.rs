@@ -152,9 +152,8 @@ impl Caster<'_> {
     }
 
     fn parse(&self, column: &Column, declared: &DeclaredType) -> Result<Column, Error> {
-        let mut builder =
-            crate::csv::build::Builder::new(self.column, declared.column_type.clone(), Some(declared))
-                .map_err(|problem| self.problem(problem))?;
+        let mut builder = crate::csv::build::Builder::new(self.column, declared.column_type.clone(), Some(declared))
+            .map_err(|problem| self.problem(problem))?;
         for (row, value) in column.as_materialized_series().str()?.iter().enumerate() {
             match value {
                 None => builder.push_null(),

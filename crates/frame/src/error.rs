@@ -4,7 +4,7 @@ use gristmill_types::{ColumnsError, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 /// Why a table could not be read, joined or written. No message holds a path of the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Error {
     /// The file is not there or cannot be opened.
@@ -16,7 +16,9 @@ pub enum Error {
         detail: String,
     },
     /// Reading failed midway.
-    #[error("source `{source_name}` cannot be read to its end ({detail}): the file is damaged or truncated; copy it again")]
+    #[error(
+        "source `{source_name}` cannot be read to its end ({detail}): the file is damaged or truncated; copy it again"
+    )]
     Damaged {
         /// Source.
         source_name: String,
@@ -127,7 +129,7 @@ pub enum Error {
     },
     /// A join that misses or drops too many rows.
     #[error(
-        "{field}: only {matched} of {rows_in} rows match `{table}` ({percent:.1} %), fewer than the {least:.1} % asked for: check the keys' spelling and types and the tolerance, or lower `min_matched`"
+        "{field}: only {matched} of {rows_in} rows match `{table}` ({percent}), fewer than the {least} asked for: check the keys' spelling and types and the tolerance, or lower `min_matched`"
     )]
     Misses {
         /// Path of the field.
@@ -138,10 +140,10 @@ pub enum Error {
         matched: u64,
         /// Rows before.
         rows_in: u64,
-        /// Matched share in percent.
-        percent: f64,
-        /// Least share in percent.
-        least: f64,
+        /// Matched share, as `12.3 %`.
+        percent: String,
+        /// Least share.
+        least: String,
     },
     /// A query that drops most rows through its join.
     #[error(
@@ -180,13 +182,17 @@ pub enum Error {
         advice: String,
     },
     /// The child needed more memory than it may have.
-    #[error("the integration needs more than {mebibytes} MiB of memory: select fewer columns, join on narrower keys, or raise the limit of the ingestion worker")]
+    #[error(
+        "the integration needs more than {mebibytes} MiB of memory: select fewer columns, join on narrower keys, or raise the limit of the ingestion worker"
+    )]
     Memory {
         /// The limit.
         mebibytes: u64,
     },
     /// The child took longer than it may.
-    #[error("the integration took longer than {seconds} s and was stopped: look for a join without a condition, or raise the limit of the ingestion worker")]
+    #[error(
+        "the integration took longer than {seconds} s and was stopped: look for a join without a condition, or raise the limit of the ingestion worker"
+    )]
     Timeout {
         /// The limit.
         seconds: u64,

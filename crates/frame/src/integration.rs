@@ -122,11 +122,7 @@ impl Integration {
             spec.check(name)?;
         }
         if !sources.contains_key(&self.base) {
-            return Err(Error::unknown_table(
-                "integration.base",
-                &self.base,
-                sources.keys().map(String::as_str),
-            ));
+            return Err(Error::unknown_table("integration.base", &self.base, sources.keys().map(String::as_str)));
         }
         for (index, step) in self.steps.iter().enumerate() {
             self.check_step(&format!("integration.steps[{index}]"), step, sources, bounds)?;
@@ -171,7 +167,10 @@ impl Integration {
                 if !matches!(spec.available, Some(Availability::At { .. })) {
                     return Err(Error::spec(
                         format!("sources.{}.available", join.source),
-                        format!("is missing: an as-of join needs to know when a row of `{}` becomes available; declare its timestamp column and a delay", join.source),
+                        format!(
+                            "is missing: an as-of join needs to know when a row of `{}` becomes available; declare its timestamp column and a delay",
+                            join.source
+                        ),
                     ));
                 }
                 if self.known_at.is_none() {
@@ -181,7 +180,10 @@ impl Integration {
                     ));
                 }
                 if join.tolerance_seconds.is_some_and(|seconds| seconds <= 0) {
-                    return Err(Error::spec(format!("{field}.tolerance"), "must be above zero; leave it out for no bound"));
+                    return Err(Error::spec(
+                        format!("{field}.tolerance"),
+                        "must be above zero; leave it out for no bound",
+                    ));
                 }
                 Ok(())
             }
@@ -197,7 +199,11 @@ impl Integration {
     }
 }
 
-fn check_counts(integration: &Integration, sources: &BTreeMap<String, SourceSpec>, bounds: &Bounds) -> Result<(), Error> {
+fn check_counts(
+    integration: &Integration,
+    sources: &BTreeMap<String, SourceSpec>,
+    bounds: &Bounds,
+) -> Result<(), Error> {
     for (what, count) in [("sources", sources.len()), ("steps", integration.steps.len())] {
         if count > bounds.sources {
             return Err(Error::Limit {
@@ -228,7 +234,9 @@ pub(crate) fn check_column_name(field: &str, name: &str) -> Result<(), Error> {
         let shown: String = name.chars().take(60).collect();
         return Err(Error::spec(
             field,
-            format!("`{shown}` is no name for a column: use 1 to 255 bytes without quotes; names that start with `_` are reserved"),
+            format!(
+                "`{shown}` is no name for a column: use 1 to 255 bytes without quotes; names that start with `_` are reserved"
+            ),
         ));
     }
     Ok(())
@@ -241,9 +249,9 @@ fn check_join<'s>(
     min_matched: Option<f64>,
     sources: &'s BTreeMap<String, SourceSpec>,
 ) -> Result<&'s SourceSpec, Error> {
-    let spec = sources.get(source).ok_or_else(|| {
-        Error::unknown_table(format!("{field}.source"), source, sources.keys().map(String::as_str))
-    })?;
+    let spec = sources
+        .get(source)
+        .ok_or_else(|| Error::unknown_table(format!("{field}.source"), source, sources.keys().map(String::as_str)))?;
     if on.is_empty() {
         return Err(Error::spec(format!("{field}.on"), "is empty: name at least one pair of key columns"));
     }

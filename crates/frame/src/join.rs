@@ -53,8 +53,8 @@ pub(crate) fn enough(field: &str, report: &JoinReport, least: Option<f64>) -> Re
             table: report.source.clone(),
             matched: report.matched,
             rows_in: report.rows_in,
-            percent: share * 100.0,
-            least: least * 100.0,
+            percent: format!("{:.1} %", share * 100.0),
+            least: format!("{:.1} %", least * 100.0),
         });
     }
     Ok(())

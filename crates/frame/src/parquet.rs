@@ -47,7 +47,8 @@ pub(crate) fn write_frame(mut rows: DataFrame, to: impl Write) -> Result<u64, Er
 }
 
 pub(crate) fn read_raw(file: File, name: &str, bounds: &Bounds) -> Result<DataFrame, Error> {
-    let damaged = |detail: &str| Error::Damaged { source_name: name.to_owned(), detail: crate::error::first_line(detail) };
+    let damaged =
+        |detail: &str| Error::Damaged { source_name: name.to_owned(), detail: crate::error::first_line(detail) };
     let read = || -> Result<DataFrame, Error> {
         let mut reader = ParquetReader::new(file);
         let metadata = reader.get_metadata().map_err(|error| damaged(&error.to_string()))?.clone();

@@ -37,8 +37,8 @@ pub(crate) fn read_source(path: &Path, name: &str, spec: &SourceSpec, bounds: &B
         }
         Ok(file)
     });
-    let mut file = opened
-        .map_err(|error| Error::Open { source_name: name.to_owned(), detail: error.kind().to_string() })?;
+    let mut file =
+        opened.map_err(|error| Error::Open { source_name: name.to_owned(), detail: error.kind().to_string() })?;
     let damaged = |error: std::io::Error| Error::Damaged { source_name: name.to_owned(), detail: error.to_string() };
     if file.metadata().map_err(damaged)?.len() == 0 {
         return Err(Error::Empty { source_name: name.to_owned() });
@@ -84,12 +84,10 @@ pub(crate) fn too_many_rows(name: &str, limit: u64) -> Error {
 /// # Errors
 /// [`Error::Cell`] naming the row and the column.
 pub fn column_as(column: &Column, declared: &DeclaredType, name: &str) -> Result<Column, Error> {
-    let mut builder = crate::csv::build::Builder::new(&column.name, declared.column_type.clone(), Some(declared))
-        .map_err(|problem| Error::SourceColumn {
-            source_name: name.to_owned(),
-            column: column.name.clone(),
-            problem,
-        })?;
+    let mut builder =
+        crate::csv::build::Builder::new(&column.name, declared.column_type.clone(), Some(declared)).map_err(
+            |problem| Error::SourceColumn { source_name: name.to_owned(), column: column.name.clone(), problem },
+        )?;
     let mut text = String::new();
     for row in 0..column.len() {
         text.clear();

@@ -162,14 +162,20 @@ impl<'j> Run<'j> {
         let Some(times) = micros(&column) else {
             return Err(Error::spec(
                 field,
-                format!("gives a {}, not a timestamp with a zone: make it from a timestamp column, as in `time - INTERVAL '2 hours'`", column.column_type()),
+                format!(
+                    "gives a {}, not a timestamp with a zone: make it from a timestamp column, as in `time - INTERVAL '2 hours'`",
+                    column.column_type()
+                ),
             ));
         };
         let nulls = times.iter().filter(|time| time.is_none()).count();
         if nulls > 0 {
             return Err(Error::spec(
                 field,
-                format!("is null in {nulls} of {} rows: those rows have no moment of prediction; use columns without nulls", times.len()),
+                format!(
+                    "is null in {nulls} of {} rows: those rows have no moment of prediction; use columns without nulls",
+                    times.len()
+                ),
             ));
         }
         self.table.set_known_at(times)
@@ -209,9 +215,13 @@ impl<'j> Run<'j> {
         let understood = check_expression(field, filter, self.bounds)?.to_string();
         let column = self.evaluate(field, filter)?;
         let gristmill_types::Values::Bool(values) = &column.values else {
-            return Err(Error::spec(field, format!("gives a {}, not true or false: write a comparison", column.column_type())));
+            return Err(Error::spec(
+                field,
+                format!("gives a {}, not true or false: write a comparison", column.column_type()),
+            ));
         };
-        let keep: Vec<IdxSize> = (0..).zip(values).filter(|(row, v)| **v && column.is_valid(*row as usize)).map(|(row, _)| row).collect();
+        let keep: Vec<IdxSize> =
+            (0..).zip(values).filter(|(row, v)| **v && column.is_valid(*row as usize)).map(|(row, _)| row).collect();
         if keep.is_empty() {
             return Err(Error::spec(field, format!("excludes all {before} rows: no population is left")));
         }
@@ -232,7 +242,10 @@ fn times(name: &str, rows: &DataFrame, available: Option<&Availability>) -> Resu
     let Some(times) = micros(&plain) else {
         return Err(Error::spec(
             field,
-            format!("column `{column}` is {}, not a timestamp with a zone: declare it as timestamp[Area/City] under `columns`", plain.column_type()),
+            format!(
+                "column `{column}` is {}, not a timestamp with a zone: declare it as timestamp[Area/City] under `columns`",
+                plain.column_type()
+            ),
         ));
     };
     let delay = delay_seconds.saturating_mul(1_000_000);

@@ -2,5 +2,6 @@
 
 pub(crate) mod check;
 pub(crate) mod lineage;
+pub(crate) mod local;
 pub(crate) mod order;
 pub(crate) mod run;

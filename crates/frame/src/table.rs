@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_types::{Column as PlainColumn, Values};
-use polars::prelude::{Column, DataFrame, IdxCa, IdxSize, IntoColumn as _, IntoSeries as _, NewChunkedArray as _, Int64Chunked, PlSmallStr};
+use polars::prelude::{
+    Column, DataFrame, IdxCa, IdxSize, Int64Chunked, IntoColumn as _, IntoSeries as _, NewChunkedArray as _, PlSmallStr,
+};
 
 use crate::{Availability, Error};
 

@@ -135,8 +135,9 @@ async fn end(mut child: Child, error: Error) -> Result<Outcome, Error> {
 
 fn answer(job: &Job, status: ExitStatus, complaint: &str) -> Result<Report, Error> {
     let beside = job.output.parent().unwrap_or(Path::new("."));
-    let out_of_memory =
-        complaint.contains(OVER_MEMORY) || complaint.contains("memory allocation of") || complaint.contains("capacity overflow");
+    let out_of_memory = complaint.contains(OVER_MEMORY)
+        || complaint.contains("memory allocation of")
+        || complaint.contains("capacity overflow");
     if !status.success() || out_of_memory {
         if out_of_memory {
             return Err(Error::Memory { mebibytes: job.bounds.memory_bytes >> 20 });

@@ -107,9 +107,9 @@ impl Builder {
             Growing::Bool(v) => Series::new(name, v),
             Growing::Int(v) => Series::new(name, v),
             Growing::Float(v) => Series::new(name, v),
-            Growing::Decimal(scale, v) => Int128Chunked::from_iter_options(name, v.into_iter())
-                .into_decimal(38, scale as usize)?
-                .into_series(),
+            Growing::Decimal(scale, v) => {
+                Int128Chunked::from_iter_options(name, v.into_iter()).into_decimal(38, scale as usize)?.into_series()
+            }
             Growing::Text(v) => v.finish().into_series(),
             Growing::Date(v) => Int32Chunked::from_iter_options(name, v.into_iter()).into_date().into_series(),
             Growing::Timestamp(v) => {

@@ -33,8 +33,12 @@ pub(crate) fn as_of(
         })
         .collect();
     let tolerance = join.tolerance_seconds.map(|seconds| seconds.saturating_mul(1_000_000));
-    let mut report =
-        JoinReport { source: join.source.clone(), kind: "as_of".into(), rows_in: left_ids.len() as u64, ..Default::default() };
+    let mut report = JoinReport {
+        source: join.source.clone(),
+        kind: "as_of".into(),
+        rows_in: left_ids.len() as u64,
+        ..Default::default()
+    };
     let mut right_rows = Vec::with_capacity(left_ids.len());
     for (id, known) in left_ids.iter().zip(known_at) {
         let timeline = id.and_then(|id| timelines.get(id as usize)).map_or(&[][..], Vec::as_slice);

@@ -28,7 +28,11 @@ impl Run<'_> {
             let origins = self.table.origins.get(&field.name);
             columns.push(ColumnReport {
                 known_after: after.contains(&field.name),
-                from: origins.into_iter().flatten().map(|(source, column)| format!("{}.{column}", source_of(source))).collect(),
+                from: origins
+                    .into_iter()
+                    .flatten()
+                    .map(|(source, column)| format!("{}.{column}", source_of(source)))
+                    .collect(),
                 name: field.name,
                 column_type: field.column_type,
             });
@@ -58,7 +62,9 @@ impl Run<'_> {
                     return Err(Error::SourceColumn {
                         source_name: source,
                         column: name.clone(),
-                        problem: format!("type {column_type} is none that a dataset holds: store it as numbers or text"),
+                        problem: format!(
+                            "type {column_type} is none that a dataset holds: store it as numbers or text"
+                        ),
                     });
                 }
                 return Err(Error::unknown_column(field, name, all.iter().map(String::as_str)));
@@ -85,9 +91,13 @@ impl Run<'_> {
         }
         let is_after = |name: &&String| {
             declared.contains(name)
-                || self.table.origins.get(*name).into_iter().flatten().any(|(source, column)| {
-                    source_of(source) == self.integration.base && declared.contains(column)
-                })
+                || self
+                    .table
+                    .origins
+                    .get(*name)
+                    .into_iter()
+                    .flatten()
+                    .any(|(source, column)| source_of(source) == self.integration.base && declared.contains(column))
         };
         Ok(names.iter().filter(is_after).cloned().collect())
     }

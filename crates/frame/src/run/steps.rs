@@ -35,8 +35,7 @@ impl Run<'_> {
         for (derived, column) in columns.iter().zip(made.columns()) {
             let sql = format!("SELECT ({}) AS \"{}\" FROM {INPUT}", derived.expression, derived.name);
             let checked = check_query(field, &sql, &Tables::new([INPUT]), &self.sql_bounds())?;
-            let relation =
-                Relation { alias: INPUT.into(), table: Some(INPUT.into()), visible: true, row: None };
+            let relation = Relation { alias: INPUT.into(), table: Some(INPUT.into()), visible: true, row: None };
             let traced = lineage(&checked, &[relation], &tables, std::slice::from_ref(&derived.name));
             let origins = traced
                 .into_values()
@@ -56,7 +55,7 @@ impl Run<'_> {
 
     fn join(&mut self, field: &str, join: &Join) -> Result<(), Error> {
         let right = self.source(field, &join.source)?;
-        let matches = crate::join::equal::equal(field, join, &self.table.rows, &right)?;
+        let matches = crate::join::equal::equal(field, join, &self.table.rows, &right, self.bounds.rows)?;
         self.take_joined(field, &join.source, &join.on, (&join.columns, &join.prefix), matches)
     }
 
@@ -73,11 +72,7 @@ impl Run<'_> {
     fn source(&self, field: &str, name: &str) -> Result<DataFrame, Error> {
         match self.loaded.get(name) {
             Some(loaded) => Ok(loaded.rows.clone()),
-            None => Err(Error::unknown_table(
-                format!("{field}.source"),
-                name,
-                self.loaded.keys().map(String::as_str),
-            )),
+            None => Err(Error::unknown_table(format!("{field}.source"), name, self.loaded.keys().map(String::as_str))),
         }
     }
 
@@ -98,11 +93,7 @@ impl Run<'_> {
             columns.to_vec()
         };
         if let Some(unknown) = taken.iter().find(|name| !known.contains(name)) {
-            return Err(Error::unknown_column(
-                format!("{field}.columns"),
-                unknown,
-                known.iter().map(String::as_str),
-            ));
+            return Err(Error::unknown_column(format!("{field}.columns"), unknown, known.iter().map(String::as_str)));
         }
         let left_index = IdxCa::from_vec(PlSmallStr::EMPTY, matches.left);
         let right_index = IdxCa::from_iter_options(PlSmallStr::EMPTY, matches.right.iter().copied());
@@ -116,7 +107,9 @@ impl Run<'_> {
             if rows.column(&named).is_ok() {
                 return Err(Error::spec(
                     format!("{field}.prefix"),
-                    format!("column `{named}` of `{source}` has the name of a column that is already there: set a `prefix`, or list the `columns` to take"),
+                    format!(
+                        "column `{named}` of `{source}` has the name of a column that is already there: set a `prefix`, or list the `columns` to take"
+                    ),
                 ));
             }
             column.rename(named.as_str().into());
@@ -141,10 +134,8 @@ impl Run<'_> {
 
     fn warn(&mut self, report: &JoinReport) {
         if report.rows_in > 0 && report.matched * 10 < report.rows_in * 9 {
-            self.warnings.push(format!(
-                "{} of {} rows find nothing in `{}`",
-                report.unmatched, report.rows_in, report.source
-            ));
+            self.warnings
+                .push(format!("{} of {} rows find nothing in `{}`", report.unmatched, report.rows_in, report.source));
         }
         if report.multiplied > 0 {
             self.warnings.push(format!(
@@ -178,7 +169,8 @@ impl Run<'_> {
         table.origins = traced
             .into_iter()
             .map(|(name, from)| {
-                let origins = from.into_iter().flat_map(|from| self.origins_of(from, &occurrences, &mut table.lost, field));
+                let origins =
+                    from.into_iter().flat_map(|from| self.origins_of(from, &occurrences, &mut table.lost, field));
                 (name, origins.collect())
             })
             .collect();
@@ -188,7 +180,8 @@ impl Run<'_> {
 
     /// The relation whose rows are the events.
     fn events(&self, relations: &[Relation]) -> Option<Relation> {
-        let named = |name: &str| relations.iter().find(|r| r.row.is_some() && r.table.as_deref() == Some(name)).cloned();
+        let named =
+            |name: &str| relations.iter().find(|r| r.row.is_some() && r.table.as_deref() == Some(name)).cloned();
         named(INPUT).or_else(|| named(&self.integration.base))
     }
 
@@ -196,7 +189,10 @@ impl Run<'_> {
     fn carry(&mut self, field: &str, events: &Relation, answer: &Answer) -> Result<Table, Error> {
         let numbers = answer.numbers.get(&events.alias).ok_or_else(|| Error::engine("row numbers were lost"))?;
         if numbers.null_count() > 0 {
-            return Err(refused(field, "makes rows that are no events (RIGHT or FULL JOIN): use LEFT JOIN from the events"));
+            return Err(refused(
+                field,
+                "makes rows that are no events (RIGHT or FULL JOIN): use LEFT JOIN from the events",
+            ));
         }
         let from = if events.table.as_deref() == Some(INPUT) { &self.table } else { &self.base };
         let rows_in = from.rows.height() as u64;

@@ -67,7 +67,10 @@ pub(crate) fn check_query(field: &str, sql: &str, tables: &Tables, bounds: &Boun
     let count = statements.len();
     let mut statements = statements.into_iter();
     let (Some(statement), None) = (statements.next(), statements.next()) else {
-        return Err(refused(field, format!("must be one SELECT statement, and this is {count}: make each a step of its own")));
+        return Err(refused(
+            field,
+            format!("must be one SELECT statement, and this is {count}: make each a step of its own"),
+        ));
     };
     let Statement::Query(query) = statement else {
         let kind: String = statement.to_string().split_whitespace().next().unwrap_or("this").chars().take(20).collect();
@@ -81,7 +84,10 @@ pub(crate) fn check_query(field: &str, sql: &str, tables: &Tables, bounds: &Boun
         compares_rows: false,
     };
     if let Some(shadow) = visitor.ctes.iter().find(|name| tables.contains(name)) {
-        return Err(refused(field, format!("gives a WITH query the name of the table `{shadow}`: choose another name")));
+        return Err(refused(
+            field,
+            format!("gives a WITH query the name of the table `{shadow}`: choose another name"),
+        ));
     }
     match query.visit(&mut visitor) {
         ControlFlow::Break(error) => Err(error),
@@ -97,7 +103,10 @@ pub(crate) fn check_expression(field: &str, expression: &str, bounds: &Bounds) -
     let mut parser = parser(field, expression, bounds)?;
     let parsed = parser.parse_expr().map_err(|error| refused(field, syntax(&error)))?;
     if parser.peek_token().token != Token::EOF {
-        return Err(refused(field, format!("must be one expression; it goes on after `{parsed}` with `{}`", parser.peek_token())));
+        return Err(refused(
+            field,
+            format!("must be one expression; it goes on after `{parsed}` with `{}`", parser.peek_token()),
+        ));
     }
     let tables = Tables::new([]);
     let mut visitor = Checker { field, tables: &tables, ctes: BTreeSet::new(), depth: 0, compares_rows: false };
@@ -149,7 +158,9 @@ impl Visitor for Checker<'_> {
             return self.stop("may use WITH only at its beginning");
         }
         if self.depth > 1 && query.limit_clause.is_some() {
-            return self.stop("has a LIMIT inside a subquery, which would keep rows by chance: put LIMIT with ORDER BY at the end");
+            return self.stop(
+                "has a LIMIT inside a subquery, which would keep rows by chance: put LIMIT with ORDER BY at the end",
+            );
         }
         if query.limit_clause.is_some() && query.order_by.is_none() {
             return self.stop("has LIMIT without ORDER BY, which would keep rows by chance: say which rows come first");
@@ -194,10 +205,13 @@ impl Visitor for Checker<'_> {
                 if let Some(alias) = alias
                     && (self.tables.contains(&alias.name.value) && table_name(name) != Some(alias.name.value.as_str()))
                 {
-                    return self.stop(format!("uses the table name `{}` as an alias of another table", alias.name.value));
+                    return self
+                        .stop(format!("uses the table name `{}` as an alias of another table", alias.name.value));
                 }
                 match table_name(name) {
-                    Some(table) if self.tables.contains(table) || self.ctes.contains(table) => ControlFlow::Continue(()),
+                    Some(table) if self.tables.contains(table) || self.ctes.contains(table) => {
+                        ControlFlow::Continue(())
+                    }
                     _ => ControlFlow::Break(Error::unknown_table(
                         self.field,
                         &name.0.iter().map(part).collect::<Vec<_>>().join("."),
@@ -212,7 +226,9 @@ impl Visitor for Checker<'_> {
                 ControlFlow::Continue(())
             }
             TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            _ => self.stop("may only read named tables and subqueries: no table functions, UNNEST, LATERAL, PIVOT or samples"),
+            _ => self.stop(
+                "may only read named tables and subqueries: no table functions, UNNEST, LATERAL, PIVOT or samples",
+            ),
         }
     }
 
@@ -278,9 +294,35 @@ pub(crate) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
 }
 
 const AGGREGATES: &[&str] = &[
-    "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "corr", "count", "covar", "covar_pop", "covar_samp", "first",
-    "group_concat", "last", "listagg", "max", "median", "min", "quantile_cont", "quantile_disc", "stddev",
-    "stddev_samp", "stdev", "stdev_samp", "string_agg", "sum", "total", "var", "var_samp", "variance",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "corr",
+    "count",
+    "covar",
+    "covar_pop",
+    "covar_samp",
+    "first",
+    "group_concat",
+    "last",
+    "listagg",
+    "max",
+    "median",
+    "min",
+    "quantile_cont",
+    "quantile_disc",
+    "stddev",
+    "stddev_samp",
+    "stdev",
+    "stdev_samp",
+    "string_agg",
+    "sum",
+    "total",
+    "var",
+    "var_samp",
+    "variance",
 ];
 
 /// Whether an aggregate without a window occurs outside subqueries.

@@ -93,12 +93,19 @@ pub(crate) fn order(field: &str, checked: &Checked, tables: &Tables) -> Result<O
             }
         }
     }
+    super::local::use_local_dates(&mut query);
     ordered.sql = query.to_string();
     Ok(ordered)
 }
 
 /// The sort key of one ORDER BY expression; anything but an output column becomes a hidden one.
-fn order_key(field: &str, expr: &Expr, query: &mut Query, compares_rows: bool, index: usize) -> Result<OrderKey, Error> {
+fn order_key(
+    field: &str,
+    expr: &Expr,
+    query: &mut Query,
+    compares_rows: bool,
+    index: usize,
+) -> Result<OrderKey, Error> {
     if let Expr::Value(value) = expr
         && let Value::Number(text, _) = &value.value
     {
@@ -112,7 +119,10 @@ fn order_key(field: &str, expr: &Expr, query: &mut Query, compares_rows: bool, i
         return output_name(field, expr);
     };
     if let Expr::Identifier(name) = expr
-        && select.projection.iter().any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value == name.value))
+        && select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value == name.value))
     {
         return Ok(OrderKey::Named(name.value.clone()));
     }

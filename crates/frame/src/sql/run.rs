@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use polars::prelude::{
     DataFrame, Engine, IntoLazy as _, NamedFrom as _, PolarsError, Series, SortMultipleOptions, UInt32Chunked,
@@ -10,6 +11,7 @@ use polars::sql::SQLContext;
 use sqlparser::ast::{Expr, SelectItem, Visit, Visitor};
 
 use super::check::{Checked, Tables, refused};
+use super::local::Functions;
 use super::order::{OrderKey, Ordered, ROW, order};
 use crate::canonical::canonical_column;
 use crate::{Bounds, Error};
@@ -33,7 +35,7 @@ pub(crate) fn run(
 ) -> Result<Answer, Error> {
     let names = Tables::new(tables.keys().copied());
     let ordered = order(field, checked, &names)?;
-    let mut context = SQLContext::new();
+    let mut context = SQLContext::new().with_function_registry(Arc::new(Functions));
     for (name, table) in tables {
         let mut table = (*table).clone();
         if ordered.plain {
@@ -78,7 +80,11 @@ fn visible(field: &str, rows: &DataFrame) -> Result<DataFrame, Error> {
         let Some(canonical) = canonical_column(column)? else {
             return Err(refused(
                 field,
-                format!("gives column `{}` the type {}, which a dataset does not hold: cast it", column.name(), column.dtype()),
+                format!(
+                    "gives column `{}` the type {}, which a dataset does not hold: cast it",
+                    column.name(),
+                    column.dtype()
+                ),
             ));
         };
         columns.push(canonical);
@@ -137,13 +143,15 @@ fn explain(field: &str, error: &PolarsError, checked: &Checked, tables: &BTreeMa
     let text = error.to_string();
     let known: BTreeSet<&str> = tables.values().flat_map(|t| t.columns()).map(|c| c.name().as_str()).collect();
     let lower = text.to_lowercase();
-    if matches!(error, PolarsError::ColumnNotFound(_)) || lower.contains("not found") || lower.contains("unable to find") {
+    if matches!(error, PolarsError::ColumnNotFound(_))
+        || lower.contains("not found")
+        || lower.contains("unable to find")
+    {
         let mut names = Names::default();
         let _ = checked.query.visit(&mut names);
-        let unknown = names
-            .used
-            .iter()
-            .find(|name| !known.contains(name.as_str()) && !names.made.contains(*name) && !tables.contains_key(name.as_str()));
+        let unknown = names.used.iter().find(|name| {
+            !known.contains(name.as_str()) && !names.made.contains(*name) && !tables.contains_key(name.as_str())
+        });
         if let Some(unknown) = unknown {
             return Error::unknown_column(field, unknown, known);
         }

@@ -70,6 +70,12 @@ impl Cancel {
         self.token.is_cancelled()
     }
 
+    /// Whether somebody asked for the end of the job, and not only of this attempt (a drain, a lost
+    /// lease): then what was started elsewhere for it should end too.
+    pub fn is_asked(&self) -> bool {
+        self.why() == Some(Why::Asked)
+    }
+
     /// Waits until the work is to stop.
     pub async fn cancelled(&self) -> JobError {
         self.token.cancelled().await;

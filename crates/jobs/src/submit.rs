@@ -14,6 +14,7 @@ pub struct Submit {
     pub(crate) spec_version: u32,
     pub(crate) cache_key: Option<Digest>,
     pub(crate) fresh: bool,
+    pub(crate) unfinished_only: bool,
     pub(crate) parent: Option<JobId>,
     pub(crate) priority: i32,
     pub(crate) max_attempts: u32,
@@ -47,6 +48,7 @@ impl Submit {
             spec_version: 1,
             cache_key: None,
             fresh: false,
+            unfinished_only: false,
             parent: None,
             priority: 0,
             max_attempts: Self::MAX_ATTEMPTS,
@@ -65,6 +67,13 @@ impl Submit {
     #[must_use]
     pub fn fresh(self, fresh: bool) -> Self {
         Self { fresh, ..self }
+    }
+
+    /// Join an equal job that waits or runs, but let none that has succeeded answer: for work that also
+    /// depends on what is not in its spec.
+    #[must_use]
+    pub fn unfinished_only(self) -> Self {
+        Self { unfinished_only: true, ..self }
     }
 
     /// The job it belongs to; it must be running and not being cancelled.

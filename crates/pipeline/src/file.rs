@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use duration::Seconds;
 pub use parameters::Scalar;
 pub use section::{
-    AsOf, Available, Basis, Csv, Dataset, Evaluation, Format, Join, Key, Monitoring, Named, Preparation, RefuseAnomalies,
-    Refit, Register, Registry, Rule, Source, Split, SplitMethod, Step, Task, Threshold, Training, Treatment,
+    AsOf, Available, Basis, Csv, Dataset, Evaluation, Format, Join, Key, Monitoring, Named, Preparation, Refit,
+    RefuseAnomalies, Register, Registry, Rule, Source, Split, SplitMethod, Step, Task, Threshold, Training, Treatment,
 };
 
 /// Most bytes of a file.

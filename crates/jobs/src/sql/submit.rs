@@ -15,7 +15,7 @@ const REQUEST: &str = "select digest, job, cached from {s}request where project 
 const REMEMBER: &str = "insert into {s}request (project, request_id, digest, job, cached) values ($1, $2, $3, $4, $5)";
 /// The latest success, else the one that waits or runs.
 const EQUAL: &str = "select id from {s}job where project = $1 and kind = $2 and cache_key = $3 \
-    and (state = 'succeeded' or (state in ('queued', 'running') and cancel_requested = 0 \
+    and ((state = 'succeeded' and $5 = 0) or (state in ('queued', 'running') and cancel_requested = 0 \
     and coalesce(parent, '') = $4)) order by state = 'succeeded' desc, id desc limit 1";
 const WAITING: &str = "select count(*) as n from (select 1 from {s}job where state = 'queued' limit $1)";
 
@@ -58,7 +58,7 @@ impl Inner {
     async fn equal(&self, unit: &mut Unit<'_>, submit: &Submit) -> Result<Option<Submitted>, LedgerError> {
         let Some(key) = submit.cache_key.filter(|_| !submit.fresh) else { return Ok(None) };
         let parent = submit.parent.map(|id| id.to_string()).unwrap_or_default();
-        let values = values![&submit.project, submit.kind.as_str(), key, parent];
+        let values = values![&submit.project, submit.kind.as_str(), key, parent, submit.unfinished_only];
         let Some(row) = unit.tx.fetch_optional(&self.sql(EQUAL), values).await? else { return Ok(None) };
         let id: JobId = row.get("id")?;
         let job = unit.load_of(&submit.project, id).await?.job;

@@ -102,6 +102,8 @@ async fn equal_work_is_answered_or_joined(bench: Bench) {
     assert!(bench.ledger.submit(submit("r3").cache_key(key)).await.unwrap().cached);
     let fresh = bench.ledger.submit(submit("r4").cache_key(key).fresh(true)).await.unwrap();
     assert!(fresh.created);
+    let joined = bench.ledger.submit(submit("r4b").cache_key(key).unfinished_only()).await.unwrap();
+    assert_eq!(joined.job.id, fresh.job.id, "the unfinished one, not the one that has succeeded");
     // A failed job answers nobody.
     let leased = bench.claim().await;
     let error = JobError::permanent("BROKEN", "it is broken");

@@ -94,10 +94,7 @@ impl Scalar {
 }
 
 /// Puts the values in everywhere but in the sections that declare them; answers the values.
-pub(super) fn substitute(
-    tree: &mut Node,
-    given: &Given,
-) -> Result<(BTreeMap<String, Scalar>, Interval), FileError> {
+pub(super) fn substitute(tree: &mut Node, given: &Given) -> Result<(BTreeMap<String, Scalar>, Interval), FileError> {
     let parameters = resolve(tree, given)?;
     let mut interval: Interval = tree.get("interval").map(de::read).transpose()?.unwrap_or_default();
     for (own, told) in [(&mut interval.start, &given.interval.start), (&mut interval.end, &given.interval.end)] {
@@ -117,8 +114,12 @@ pub(super) fn substitute(
 }
 
 fn resolve(tree: &Node, given: &Given) -> Result<BTreeMap<String, Scalar>, FileError> {
-    let declared: BTreeMap<String, Option<Scalar>> =
-        tree.get("parameters").map(de::read).transpose().map_err(|error| under(error, "parameters"))?.unwrap_or_default();
+    let declared: BTreeMap<String, Option<Scalar>> = tree
+        .get("parameters")
+        .map(de::read)
+        .transpose()
+        .map_err(|error| under(error, "parameters"))?
+        .unwrap_or_default();
     for name in given.parameters.keys() {
         if !declared.contains_key(name) {
             let hint = hint(name, declared.keys().map(String::as_str));
@@ -194,7 +195,8 @@ fn filled(text: &str, values: &BTreeMap<String, Scalar>) -> Result<Tree, String>
 /// Writes every dollar sign so that reading gives it back; the sections that declare values are left.
 pub(super) fn escape(value: &mut serde_json::Value) {
     if let Some(sections) = value.as_object_mut() {
-        for (_, section) in sections.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "parameters" | "interval")) {
+        for (_, section) in sections.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "parameters" | "interval"))
+        {
             escape_all(section);
         }
     }

@@ -149,7 +149,10 @@ fn unknown_keys_are_refused_with_line_and_suggestion() {
             "evaluation:\n  gate:\n    - metric: log_loss\n      maximum: 3\n",
             "line 11, evaluation.gate[0]: `maximum` is not a key here: did you mean `max`?",
         ),
-        ("dataset:\n  steps:\n    - jion: {}\n", "line 10, dataset.steps[0]: `jion` is not known here: did you mean `join`?"),
+        (
+            "dataset:\n  steps:\n    - jion: {}\n",
+            "line 10, dataset.steps[0]: `jion` is not known here: did you mean `join`?",
+        ),
     ];
     for (addition, expected) in cases {
         assert_eq!(refusal(&format!("{SMALL}{addition}")), expected);
@@ -160,13 +163,19 @@ fn unknown_keys_are_refused_with_line_and_suggestion() {
 fn wrong_values_are_refused_in_words() {
     let cases = [
         ("training:\n  trials: many\n", "line 9, training.trials: invalid type: string \"many\", expected u32"),
-        ("training: { time_budget: 90 }\n", "line 8, training.time_budget: `90` is not a duration: write 90s, 15m, 2h or 1d"),
+        (
+            "training: { time_budget: 90 }\n",
+            "line 8, training.time_budget: `90` is not a duration: write 90s, 15m, 2h or 1d",
+        ),
         ("name: again\n", "duplicate"),
         ("evaluation: { gate: [{ metric: auc }] }\n", "evaluation.gate[0].metric: `auc` is not a metric:"),
         ("evaluation: { gate: [{ metric: ece, max: 0.1 }] }\n", "cannot gate"),
         ("evaluation: { confidence: 95 }\n", "line 8, evaluation.confidence: write a number from 0.5"),
         ("dataset: { base: rosw }\n", "line 8, dataset.base: `rosw` is not a source: did you mean `rows`?"),
-        ("dataset:\n  steps:\n    - as_of: { source: rows }\n", "line 10, dataset.steps[0].as_of: an as-of join needs `dataset.known_at`"),
+        (
+            "dataset:\n  steps:\n    - as_of: { source: rows }\n",
+            "line 10, dataset.steps[0].as_of: an as-of join needs `dataset.known_at`",
+        ),
         ("registry: { model: No Name }\n", "line 8, registry.model: `No Name` is not a resource name"),
         ("description: ${nothing}\n", "line 8, description: `${nothing}` is not a parameter"),
         ("description: \"${open\"\n", "has no `}`"),
@@ -174,7 +183,10 @@ fn wrong_values_are_refused_in_words() {
         ("  split: { train: 0.5 }\n", "line 8, preparation.split: give train, validation and test together"),
         ("  split: { train: 0.5, validation: 0.2, test: 0.2 }\n", "sum to 1"),
         ("  split: { method: random, gap: 1d }\n", "belong to `method: time`"),
-        ("  columns: { a: drop_it }\n", "line 8, preparation.columns.a: `drop_it` is not known here: did you mean `drop`?"),
+        (
+            "  columns: { a: drop_it }\n",
+            "line 8, preparation.columns.a: `drop_it` is not known here: did you mean `drop`?",
+        ),
         ("training: { threshold: f2 }\n", "expected f1, or { false_positive: 1, false_negative: 5 }"),
         ("]\n", "this is not YAML"),
     ];

@@ -13,6 +13,8 @@ use crate::{Registry, RegistryError};
 
 /// Tries of one registration before the caller is told to try again.
 const TRIES: u32 = 5;
+/// The part of an evaluation that says which model was measured.
+const EVALUATION_PART: &str = "evaluation.json";
 /// The part of an evaluation that holds what the gate said.
 const VERDICT_PART: &str = "verdict.json";
 
@@ -135,10 +137,15 @@ impl Registry {
         model: ArtifactRef,
     ) -> Result<Verdict, RegistryError> {
         let artifact = self.artifacts(project).open(&evaluation).await?;
-        if !artifact.manifest().inputs().contains(&model) {
+        let unreadable = |_| RegistryError::NoVerdict(evaluation);
+        let measured = artifact.part(EVALUATION_PART).map_err(unreadable)?.bytes().await?;
+        let measured: EvaluationFile =
+            serde_json::from_slice(&measured).map_err(|_| RegistryError::NoVerdict(evaluation))?;
+        // A champion is an input of the evaluation too, so the inputs alone do not say who was judged.
+        if measured.model.artifact != model || !artifact.manifest().inputs().contains(&model) {
             return Err(RegistryError::OtherModel { evaluation, model });
         }
-        let bytes = artifact.part(VERDICT_PART)?.bytes().await?;
+        let bytes = artifact.part(VERDICT_PART).map_err(unreadable)?.bytes().await?;
         let file: VerdictFile = serde_json::from_slice(&bytes).map_err(|_| RegistryError::NoVerdict(evaluation))?;
         Ok(file.state)
     }
@@ -191,6 +198,17 @@ impl Registry {
         tx.execute(&self.sql(INSERT), values).await?;
         Ok(())
     }
+}
+
+/// The field of `evaluation.json` that names the candidate.
+#[derive(serde::Deserialize)]
+struct EvaluationFile {
+    model: Candidate,
+}
+
+#[derive(serde::Deserialize)]
+struct Candidate {
+    artifact: ArtifactRef,
 }
 
 /// The field of `verdict.json` that decides; the others are for people.

@@ -5,6 +5,7 @@ mod it {
     pub mod bench;
     mod cache;
     mod conformance;
+    mod crash;
     mod folder;
     mod races;
     mod reads;

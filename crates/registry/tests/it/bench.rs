@@ -8,7 +8,7 @@ use gristmill_proto::registry as message;
 use gristmill_proto::registry::registry_service_client::RegistryServiceClient;
 use gristmill_registry::{NewVersion, Registry, RegistryConfig, Version, open};
 use gristmill_rpc::channel::LocalRoutes;
-use gristmill_rpc::{Auth, Channel, Server, ServerConfig};
+use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Surface};
 use gristmill_runtime::Process;
 use gristmill_runtime::database::DataDir;
 use gristmill_runtime::slots::Slots;
@@ -26,7 +26,7 @@ pub struct Bench {
     folder: TempDir,
     pub registry: Registry,
     pub channel: Channel,
-    _server: Arc<Server>,
+    server: Arc<Server>,
 }
 
 impl Bench {
@@ -50,7 +50,16 @@ impl Bench {
         let routes = LocalRoutes::new();
         assert!(routes.open(&server));
         let channel = routes.channel("ana");
-        Self { deps, clock, folder, registry: opened.registry, channel, _server: server }
+        Self { deps, clock, folder, registry: opened.registry, channel, server }
+    }
+
+    /// The same, called through a socket of this machine.
+    pub async fn over_the_network(self) -> Self {
+        let listener = self.server.listen("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let server = Arc::clone(&self.server);
+        tokio::spawn(async move { server.serve(listener, Surface::Grpc).await });
+        Self { channel: Channel::remote(&endpoint, None).unwrap(), ..self }
     }
 
     pub fn client(&self) -> RegistryServiceClient<Channel> {
@@ -74,9 +83,24 @@ impl Bench {
 
     /// An evaluation of `model` that says `state`.
     pub async fn evaluation(&self, model: ArtifactRef, state: &str) -> ArtifactRef {
-        let verdict = serde_json::json!({"state": state, "reasons": ["holds"], "findings": []});
-        let parts = [("evaluation.json", b"{}".to_vec()), ("verdict.json", verdict.to_string().into_bytes())];
-        put(&self.store(), ArtifactKind::Evaluation, [model], parts).await
+        self.evaluation_against(model, None, state).await
+    }
+
+    /// An evaluation of `model` against a champion, laid out as the evaluation stage does it.
+    pub async fn evaluation_against(
+        &self,
+        model: ArtifactRef,
+        champion: Option<ArtifactRef>,
+        state: &str,
+    ) -> ArtifactRef {
+        let facts = |artifact: ArtifactRef| serde_json::json!({"artifact": artifact, "learner": "logistic"});
+        let measured = serde_json::json!({"model": facts(model), "champion": champion.map(facts), "test_opened": 1});
+        let verdict = serde_json::json!({"format_version": 1, "state": state, "reasons": ["holds"], "findings": []});
+        let parts = [
+            ("evaluation.json", measured.to_string().into_bytes()),
+            ("verdict.json", verdict.to_string().into_bytes()),
+        ];
+        put(&self.store(), ArtifactKind::Evaluation, champion.into_iter().chain([model]), parts).await
     }
 
     /// Registers a version of `fraud` that passed its gate.

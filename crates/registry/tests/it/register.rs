@@ -153,6 +153,8 @@ async fn a_verdict_is_read_from_the_evaluation_of_this_model() {
     let other = bench.model("other trees", &[]).await;
     let refused_by_gate = bench.evaluation(model, "refused").await;
     let of_other = bench.evaluation(other, "passed").await;
+    // The model was only the champion that another one was held against.
+    let as_champion = bench.evaluation_against(other, Some(model), "passed").await;
     let unreadable = bench.evaluation(model, "splendid").await;
     let request = |evaluation: ArtifactRef, verdict: &str| message::CreateModelVersionRequest {
         evaluation: Some(evaluation.into()),
@@ -162,6 +164,7 @@ async fn a_verdict_is_read_from_the_evaluation_of_this_model() {
     for (request, reason) in [
         (request(refused_by_gate, "passed"), "VERDICT_DIFFERS"),
         (request(of_other, "passed"), "EVALUATION_OF_ANOTHER_MODEL"),
+        (request(as_champion, "passed"), "EVALUATION_OF_ANOTHER_MODEL"),
         (request(unreadable, ""), "VERDICT_UNREADABLE"),
         (message::CreateModelVersionRequest { verdict: "passed".into(), ..create("fraud", model) }, "INVALID_REQUEST"),
         (request(refused_by_gate, "great"), "INVALID_REQUEST"),

@@ -1,11 +1,12 @@
 //! What only a folder does.
 
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Command;
 
 use gristmill_store::{Location, Store, StoreConfig, StoreError, Unpinned};
 use gristmill_types::{ArtifactKind, Digest, ErrorCode, Project};
 
-use super::bench::{Bench, producer, write_one};
+use super::bench::{Bench, pattern, producer, write_one};
 
 #[tokio::test]
 async fn parts_are_read_in_place_and_cannot_be_written() {
@@ -92,4 +93,55 @@ async fn impossible_settings_are_refused() {
     config.grace_seconds = 86_400;
     config.cache_bytes = 1;
     assert!(Store::open(&config, clock).await.is_err());
+}
+
+/// A small file system of its own; `None` where the system does not allow to mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let at = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(at.path()).status();
+        mount.is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.0.path()).status().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_publishes_nothing_and_is_survived() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("SKIPPED a_full_disk_publishes_nothing_and_is_survived: no right to mount a small file system");
+        return;
+    };
+    let config = StoreConfig::new(Location::Local(disk.0.path().join("store")), disk.0.path().join("cache"));
+    let clock = std::sync::Arc::new(gristmill_types::SystemClock);
+    let store = Store::open(&config, clock).await.unwrap();
+    let project = store.project(&Project::default());
+    let kept = write_one(&project, &pattern(1 << 20), &[]).await;
+
+    let mut writer = project.write(ArtifactKind::Dataset, producer(), []);
+    writer.part_bytes("small", pattern(100_000)).await.unwrap();
+    let full = writer.part_bytes("rows.parquet", pattern(8 << 20)).await.unwrap_err();
+    assert!(matches!(full, StoreError::DiskFull { .. }), "{full:?}");
+    assert_eq!(full.code(), ErrorCode::ResourceExhausted);
+    let mut sink = writer.part_sink("pushed").unwrap();
+    for piece in pattern(8 << 20).chunks(1 << 20) {
+        // The disk fills while pieces are under way; whoever pushes may be told late, closing tells.
+        if sink.push(bytes::Bytes::copy_from_slice(piece)).await.is_err() {
+            break;
+        }
+    }
+    assert!(matches!(writer.part_done(sink).await, Err(StoreError::DiskFull { .. })));
+    drop(writer);
+    assert_eq!(project.list().await.unwrap(), [kept.digest], "no torn artifact");
+    // The space of what failed is free again.
+    let after = write_one(&project, &pattern(3 << 20), &[]).await;
+    for artifact in [kept, after] {
+        project.verify(&artifact).await.unwrap();
+    }
 }

@@ -2,14 +2,14 @@
 
 use gristmill_model::{Model, Predictions, file, proto};
 use gristmill_stats::metric::{ThresholdRule, choose_threshold};
-use gristmill_types::Columns;
+use gristmill_types::{Columns, Limits};
 
 use crate::judge::{judge, output};
-use crate::learner::{FitContext, Fitted, Hook, Importance};
-use crate::study::TrialReport;
+use crate::learner::{Fitted, Importance};
+use crate::study::{Trial, TrialReport};
 use crate::training_set::TrainingSet;
 use crate::transform::model;
-use crate::{LearnError, Task};
+use crate::{LearnError, Matrix, Task};
 
 mod calibrate;
 
@@ -27,8 +27,9 @@ pub struct Finish<'a> {
     pub winner: &'a TrialReport,
     /// Its predictor, fitted on the training rows alone.
     pub fitted: &'a Fitted,
-    /// Whether the winner is fitted again on training and validation rows together.
-    pub refit: bool,
+    /// The winner fitted again on training and validation rows together (see [`crate::refit`]); none to
+    /// keep `fitted`.
+    pub refitted: Option<&'a Fitted>,
     /// Whether a calibrator may be kept.
     pub calibrate: bool,
     /// What the threshold of a binary task is chosen for.
@@ -62,8 +63,8 @@ pub struct FinishedModel {
 /// seen them; the refitted predictor takes both over.
 ///
 /// # Errors
-/// [`LearnError`] if the refit fails or is cancelled, or if the interpreter refuses the model.
-pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, LearnError> {
+/// [`LearnError`] if no threshold can be chosen, or if the interpreter refuses the model.
+pub fn finish(from: &Finish<'_>) -> Result<FinishedModel, LearnError> {
     let validation =
         from.set.validation().ok_or_else(|| LearnError::Matrix("a model is finished on validation rows".into()))?;
     let judged = judge(from.fitted, validation, None)?;
@@ -83,15 +84,7 @@ pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, Learn
             .clamp(0.0, 1.0),
         _ => 0.5,
     };
-    let refitted;
-    let last = if from.refit {
-        let joined = from.set.joined()?;
-        let context = FitContext { seed: from.winner.seed, rounds: from.winner.rounds(), hook };
-        refitted = from.winner.learner.learner().fit(&joined, &from.winner.params, &context)?;
-        &refitted
-    } else {
-        from.fitted
-    };
+    let last = from.refitted.unwrap_or(from.fitted);
     let mut message = proto::Model {
         predictor: Some(last.predictor.clone()),
         output: Some(output(validation, last.link, calibration, threshold)),
@@ -100,11 +93,7 @@ pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, Learn
             dataset: from.baseline.1.to_owned(),
             score_quantiles: quantiles(&judged.predictions),
         }),
-        origin: Some(proto::Origin {
-            learner: from.winner.learner.to_string(),
-            parameters: from.winner.params.0.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
-            cpu_class: from.cpu_class.to_owned(),
-        }),
+        origin: Some(origin(&from.winner.trial(), from.cpu_class)),
         ..from.transform.clone()
     };
     let compiled = Model::from_proto(message.clone()).map_err(model)?;
@@ -121,6 +110,51 @@ pub fn finish(from: &Finish<'_>, hook: &dyn Hook) -> Result<FinishedModel, Learn
         threshold,
         importance: last.importance.clone(),
     })
+}
+
+/// The predictor of one trial as a model file: uncalibrated, threshold one half, without a baseline.
+///
+/// # Errors
+/// [`LearnError::Model`] if the interpreter refuses it.
+pub fn trial_model(
+    transform: &proto::Model,
+    matrix: &Matrix,
+    trial: &Trial,
+    fitted: &Fitted,
+    cpu_class: &str,
+) -> Result<Vec<u8>, LearnError> {
+    let message = proto::Model {
+        predictor: Some(fitted.predictor.clone()),
+        output: Some(output(matrix, fitted.link, None, 0.5)),
+        origin: Some(origin(trial, cpu_class)),
+        ..transform.clone()
+    };
+    Model::from_proto(message.clone()).map_err(model)?;
+    Ok(file::write(&message))
+}
+
+/// The predictor in a file that [`trial_model`] wrote; rounds and importance are in the trial's report.
+///
+/// # Errors
+/// [`LearnError::Model`] if the bytes are no model file.
+pub fn trial_fitted(bytes: &[u8]) -> Result<Fitted, LearnError> {
+    let message = file::read(bytes, Limits::DEFAULT.model_bytes).map_err(model)?;
+    let incomplete = || LearnError::Model("it has no predictor or no link".into());
+    let link = message.output.as_ref().and_then(|output| proto::output::Link::try_from(output.link).ok());
+    Ok(Fitted {
+        predictor: message.predictor.ok_or_else(incomplete)?,
+        link: link.ok_or_else(incomplete)?,
+        rounds: None,
+        importance: Vec::new(),
+    })
+}
+
+fn origin(trial: &Trial, cpu_class: &str) -> proto::Origin {
+    proto::Origin {
+        learner: trial.learner.to_string(),
+        parameters: trial.params.0.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+        cpu_class: cpu_class.to_owned(),
+    }
 }
 
 /// Quantiles 0, 1 %, … 100 % of the prediction, the positive probability, or the greatest of several.

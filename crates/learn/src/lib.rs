@@ -16,7 +16,7 @@ mod transform;
 mod zone;
 
 pub use error::LearnError;
-pub use finish::{Finish, FinishedModel, finish};
+pub use finish::{Finish, FinishedModel, finish, trial_fitted, trial_model};
 pub use folds::Folds;
 pub use gristmill_stats::metric::Task;
 pub use judge::{Judged, judge};
@@ -26,7 +26,7 @@ pub use recipe::{
     ColumnPlan, ElapsedPlan, EncodingPlan, Override, Part, RECIPE_VERSION, Recipe, RecipeOptions, Treatment,
 };
 pub use search::{Dimension, Range, Space, Tried, propose};
-pub use study::{LAG, Outcome, StudySpec, TrialPlan, TrialReport, leaderboard, run_trial};
+pub use study::{LAG, Outcome, StudySpec, Trial, TrialPlan, TrialReport, leaderboard, refit, run_trial};
 pub use task::{EncodedTarget, MAX_CLASSES, TargetPlan};
 pub use training_set::TrainingSet;
 pub use transform::{FittedTransform, ROW_KEY, UNIT, unseen_matrix};

@@ -52,6 +52,19 @@ pub struct TrialPlan {
     pub first: bool,
 }
 
+/// A planned trial with everything its fit depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Its number.
+    pub number: u32,
+    /// What to learn with.
+    pub learner: LearnerKind,
+    /// The parameters.
+    pub params: Params,
+    /// Seed of the fit.
+    pub seed: u64,
+}
+
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -96,6 +109,11 @@ pub struct TrialReport {
 }
 
 impl TrialReport {
+    /// The trial it reports on.
+    pub fn trial(&self) -> Trial {
+        Trial { number: self.number, learner: self.learner, params: self.params.clone(), seed: self.seed }
+    }
+
     /// The validation loss; none if the trial failed.
     pub fn loss(&self) -> Option<f64> {
         match &self.outcome {
@@ -183,17 +201,24 @@ impl StudySpec {
         0..(number + 1).saturating_sub(self.lag)
     }
 
-    /// Parameters of a planned trial; `earlier` holds the reports of [`Self::needs`].
+    /// A planned trial with its parameters; `earlier` holds the reports of [`Self::needs`], others are
+    /// not looked at. `rows` is the number of training rows.
     ///
     /// # Errors
     /// [`LearnError::Parameter`] if an overridden range is not usable.
-    pub fn params(
+    pub fn trial(
         &self,
         plan: &TrialPlan,
         task: Task,
         rows: usize,
         earlier: &[TrialReport],
-    ) -> Result<Params, LearnError> {
+    ) -> Result<Trial, LearnError> {
+        let params = self.params(plan, task, rows, earlier)?;
+        let seed = derive_seed(self.seed, "trial", u64::from(plan.number));
+        Ok(Trial { number: plan.number, learner: plan.learner, params, seed })
+    }
+
+    fn params(&self, plan: &TrialPlan, task: Task, rows: usize, earlier: &[TrialReport]) -> Result<Params, LearnError> {
         let mut space = plan.learner.learner().space(task, rows);
         if let Some(other) = self.spaces.get(&plan.learner) {
             space = space.overridden(plan.learner, other)?;
@@ -214,33 +239,28 @@ impl StudySpec {
 /// A learner that cannot learn from the data makes a failed report, not an error.
 ///
 /// # Errors
-/// [`LearnError::Cancelled`] if the hook said so, [`LearnError::Parameter`] for a range that cannot be
-/// used, [`LearnError::Matrix`] if there are no validation rows.
+/// [`LearnError::Cancelled`] if the hook said so, [`LearnError::Parameter`] for parameters out of range,
+/// [`LearnError::Matrix`] if there are no validation rows.
 pub fn run_trial(
     set: &TrainingSet,
-    spec: &StudySpec,
-    plan: &TrialPlan,
-    earlier: &[TrialReport],
+    trial: &Trial,
     hook: &dyn Hook,
 ) -> Result<(TrialReport, Option<Fitted>), LearnError> {
-    let train = set.train();
     let validation =
         set.validation().ok_or_else(|| LearnError::Matrix("a trial needs validation rows to be judged by".into()))?;
-    let params = spec.params(plan, train.task, train.rows(), earlier)?;
-    let seed = derive_seed(spec.seed, "trial", u64::from(plan.number));
-    let learner = plan.learner.learner();
+    let learner = trial.learner.learner();
     let report = |outcome: Outcome| TrialReport {
-        number: plan.number,
-        learner: plan.learner,
-        params: params.clone(),
-        seed,
+        number: trial.number,
+        learner: trial.learner,
+        params: trial.params.clone(),
+        seed: trial.seed,
         outcome,
     };
     if let Some(reason) = learner.refusal(set) {
         return Ok((report(Outcome::Failed { reason }), None));
     }
-    let context = FitContext { seed, rounds: None, hook };
-    let judged = learner.fit(set, &params, &context).and_then(|fitted| {
+    let context = FitContext { seed: trial.seed, rounds: None, hook };
+    let judged = learner.fit(set, &trial.params, &context).and_then(|fitted| {
         let judged = judge(&fitted, validation, None)?;
         Ok((fitted, judged))
     });
@@ -263,6 +283,16 @@ pub fn run_trial(
             Ok((report(outcome), Some(fitted)))
         }
     }
+}
+
+/// Fits a trial again on training and validation rows together, for exactly the rounds it kept.
+///
+/// # Errors
+/// As [`run_trial`], and [`LearnError::Fit`] if the learner cannot learn from the joined rows.
+pub fn refit(set: &TrainingSet, trial: &Trial, rounds: Option<u32>, hook: &dyn Hook) -> Result<Fitted, LearnError> {
+    let joined = set.joined()?;
+    let context = FitContext { seed: trial.seed, rounds, hook };
+    trial.learner.learner().fit(&joined, &trial.params, &context)
 }
 
 /// The reports by rising loss, ties by trial number, failed ones last.

@@ -1,1 +1,16 @@
-//! Stage: prepared data and a study to a leaderboard and a model.
+#![doc = include_str!("../README.md")]
+
+mod board;
+mod convert;
+mod cpu;
+mod error;
+mod service;
+mod sets;
+mod stage;
+mod study;
+mod trial;
+
+pub use board::{Board, ModelSummary};
+pub use cpu::cpu_class;
+pub use error::TrainingError;
+pub use stage::{LOGIC_VERSION, Settings, open, open_with, trial_workers};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gristmill_learn::{
     Finish, Fitted, Hook, LearnError, LearnerKind, NoHook, Outcome, StudySpec, Task, TrainingSet, TrialReport, finish,
-    leaderboard, run_trial,
+    leaderboard, refit, run_trial, trial_fitted, trial_model,
 };
 use gristmill_model::Model;
 use gristmill_stats::metric::ThresholdRule;
@@ -22,7 +22,8 @@ fn run(set: &TrainingSet, spec: &StudySpec) -> Vec<(TrialReport, Option<Fitted>)
     for number in 0..spec.trials {
         let earlier: Vec<TrialReport> = done.iter().map(|(report, _)| report.clone()).collect();
         let plan = spec.plan(set.train().task, number);
-        done.push(run_trial(set, spec, &plan, &earlier, &NoHook).unwrap());
+        let trial = spec.trial(&plan, set.train().task, set.train().rows(), &earlier).unwrap();
+        done.push(run_trial(set, &trial, &NoHook).unwrap());
     }
     done
 }
@@ -85,7 +86,8 @@ fn every_learner_stops_when_told() {
         for number in 0..5 {
             let hook = StopAfter(AtomicU32::new(0), 0);
             let plan = spec.plan(set.train().task, number);
-            let result = run_trial(&set, &spec, &plan, &[], &hook);
+            let trial = spec.trial(&plan, set.train().task, set.train().rows(), &[]).unwrap();
+            let result = run_trial(&set, &trial, &hook);
             assert!(matches!(result, Err(LearnError::Cancelled)), "{name} {}: {result:?}", plan.learner);
             assert_eq!(hook.0.load(Ordering::SeqCst), 1, "asked again after it said stop");
         }
@@ -101,22 +103,23 @@ fn a_winner_becomes_a_model_that_checks_itself() {
         for (report, fitted) in run(&set, &spec) {
             let transform = fitted_transform.to_model();
             let (_, validation) = split(&table(name));
-            for refit in [false, true] {
-                let finished = finish(
-                    &Finish {
-                        transform: &transform,
-                        set: &set,
-                        winner: &report,
-                        fitted: fitted.as_ref().unwrap(),
-                        refit,
-                        calibrate: true,
-                        threshold: ThresholdRule::F1,
-                        baseline: (&digest, &digest),
-                        example: Some(&validation),
-                        cpu_class: "test",
-                    },
-                    &NoHook,
-                )
+            let again = refit(&set, &report.trial(), report.rounds(), &NoHook).unwrap();
+            let bytes =
+                trial_model(&transform, set.train(), &report.trial(), fitted.as_ref().unwrap(), "test").unwrap();
+            let fitted = trial_fitted(&bytes).unwrap();
+            for refitted in [None, Some(&again)] {
+                let finished = finish(&Finish {
+                    transform: &transform,
+                    set: &set,
+                    winner: &report,
+                    fitted: &fitted,
+                    refitted,
+                    calibrate: true,
+                    threshold: ThresholdRule::F1,
+                    baseline: (&digest, &digest),
+                    example: Some(&validation),
+                    cpu_class: "test",
+                })
                 .unwrap();
                 let model = Model::read(&finished.bytes).unwrap();
                 model.check_example().unwrap();

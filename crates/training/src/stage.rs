@@ -1,0 +1,86 @@
+//! The only wiring of the stage.
+
+use std::sync::Arc;
+
+use gristmill_jobs::{LeaseServer, LedgerError, LocalLeases, RemoteLeases, Workers};
+use gristmill_proto::job::lease_service_client::LeaseServiceClient;
+use gristmill_proto::training::training_service_server::TrainingServiceServer;
+use gristmill_rpc::{Channel, Services};
+use gristmill_runtime::slots::Slots;
+use gristmill_stage::{Assembled, JobVerbs, StageDeps};
+use gristmill_store::Store;
+use gristmill_types::{ErrorCode, Name};
+
+use crate::service::{Service, Studies};
+use crate::sets::Sets;
+use crate::study::StudyWork;
+use crate::trial::TrialWork;
+
+/// Raised when the same spec would give other bytes; part of every cache key.
+pub const LOGIC_VERSION: u32 = 1;
+
+/// Studies of one process at a time; they only wait for their trials.
+const STUDIES: usize = 4;
+
+/// How this process works on trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Trials at a time; 0 leaves them to workers elsewhere.
+    pub trial_workers: usize,
+    /// CPU slots, and with them threads, of one trial.
+    pub trial_threads: usize,
+}
+
+impl Settings {
+    /// One trial per CPU slot.
+    pub fn of(slots: &Slots) -> Self {
+        Self { trial_workers: slots.total(), trial_threads: 1 }
+    }
+}
+
+/// Wires the stage with one trial per CPU slot.
+///
+/// # Errors
+/// [`LedgerError`] if the ledger's tables can't be opened.
+pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
+    open_with(deps, Settings::of(&deps.slots)).await
+}
+
+/// Wires the stage: its ledger, its service, the lease service for workers elsewhere, and its workers.
+///
+/// # Errors
+/// [`LedgerError`] if the ledger's tables can't be opened.
+pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled, LedgerError> {
+    let name = Name::new("training")
+        .map_err(|error| LedgerError::Remote { code: ErrorCode::Internal, message: error.to_string() })?;
+    let ledger = deps.ledger(&name).await?;
+    let sets = Arc::new(Sets::default());
+    let trials = Arc::new(TrialWork {
+        store: deps.store.clone(),
+        sets: Arc::clone(&sets),
+        threads: settings.trial_threads.max(1),
+    });
+    let studies = Arc::new(StudyWork {
+        store: deps.store.clone(),
+        ledger: Arc::clone(&ledger),
+        sets,
+        clock: Arc::clone(&deps.process.clock),
+    });
+    let leases = || Arc::new(LocalLeases::new(Arc::clone(&ledger)));
+    let mut workers = Workers::new("training", deps.slots.clone()).serve(leases(), studies, STUDIES);
+    if settings.trial_workers > 0 {
+        workers = workers.serve(leases(), Arc::clone(&trials), settings.trial_workers);
+    }
+    let service = Service(JobVerbs::new(Arc::clone(&ledger), Studies));
+    let services = Services::new()
+        .add(TrainingServiceServer::new(service))
+        .add(LeaseServer::new(Arc::clone(&ledger)).accept(trials).into_service());
+    Ok(Assembled { services, workers, ledger })
+}
+
+/// Workers that lease trials from the stage behind `channel`: they need the store, and no database.
+pub fn trial_workers(name: &str, store: Store, slots: Slots, channel: Channel, settings: Settings) -> Workers {
+    let leases = Arc::new(RemoteLeases::new(LeaseServiceClient::new(channel)));
+    let work = TrialWork { store, sets: Arc::default(), threads: settings.trial_threads.max(1) };
+    Workers::new(name, slots).serve(leases, Arc::new(work), settings.trial_workers.max(1))
+}

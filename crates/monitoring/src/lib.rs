@@ -1,1 +1,17 @@
-//! Stage: live rows against the training baseline to drift and quality reports.
+#![doc = include_str!("../README.md")]
+
+mod convert;
+mod error;
+mod monitor;
+mod page;
+mod rows;
+mod run;
+mod scores;
+mod service;
+mod stage;
+
+pub use error::MonitoringError;
+pub use monitor::{Findings, InputCounts, ModelFacts, Settings, State, monitor};
+pub use page::page;
+pub use scores::{ScoreDrift, Scores};
+pub use stage::{LOGIC_VERSION, open};

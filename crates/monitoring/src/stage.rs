@@ -1,0 +1,37 @@
+//! The only wiring of the stage.
+
+use std::sync::Arc;
+
+use gristmill_jobs::{LedgerError, LocalLeases, Workers};
+use gristmill_proto::monitoring::monitoring_service_server::MonitoringServiceServer;
+use gristmill_rpc::Services;
+use gristmill_stage::{Assembled, JobVerbs, StageDeps};
+use gristmill_types::{ErrorCode, Name};
+
+use crate::run::MonitoringWork;
+use crate::service::{Monitoring, Service};
+
+/// Raised when the same spec would give other bytes; part of every cache key.
+pub const LOGIC_VERSION: u32 = 1;
+
+/// Jobs of this stage that one process does at a time.
+const AT_A_TIME: usize = 2;
+
+/// Wires the stage: its ledger, its service and its workers.
+///
+/// # Errors
+/// [`LedgerError`] if the ledger's tables can't be opened.
+pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
+    let name = Name::new("monitoring")
+        .map_err(|error| LedgerError::Remote { code: ErrorCode::Internal, message: error.to_string() })?;
+    let ledger = deps.ledger(&name).await?;
+    let service = Service(JobVerbs::new(Arc::clone(&ledger), Monitoring));
+    let work = Arc::new(MonitoringWork { store: deps.store.clone() });
+    let workers = Workers::new("monitoring", deps.slots.clone()).serve(
+        Arc::new(LocalLeases::new(Arc::clone(&ledger))),
+        work,
+        AT_A_TIME,
+    );
+    let services = Services::new().add(MonitoringServiceServer::new(service));
+    Ok(Assembled { services, workers, ledger })
+}

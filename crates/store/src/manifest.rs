@@ -230,9 +230,12 @@ pub(crate) fn check_part_name(name: &str) -> Result<(), StoreError> {
 }
 
 /// Hashes bytes as a whole and per chunk, in order.
+///
+/// The first chunk's digest is the whole's at its end, so bytes are hashed twice only after it.
 #[derive(Debug, Default)]
 pub(crate) struct PartHasher {
     whole: Hasher,
+    /// Of the chunk under way, from the second one on.
     chunk: Hasher,
     in_chunk: u64,
     size: u64,
@@ -241,27 +244,33 @@ pub(crate) struct PartHasher {
 
 impl PartHasher {
     pub(crate) fn update(&mut self, mut bytes: &[u8]) {
-        self.whole.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = usize::try_from(CHUNK_BYTES - self.in_chunk).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.chunk.update(now);
+            self.whole.update(now);
+            if !self.chunks.is_empty() {
+                self.chunk.update(now);
+            }
             self.in_chunk += now.len() as u64;
             if self.in_chunk == CHUNK_BYTES {
-                self.chunks.push(std::mem::take(&mut self.chunk).finish());
-                self.in_chunk = 0;
+                self.end_chunk();
             }
             bytes = later;
         }
     }
 
     pub(crate) fn finish(mut self, name: String) -> PartEntry {
-        let digest = self.whole.finish();
         if self.in_chunk > 0 {
-            self.chunks.push(self.chunk.finish());
+            self.end_chunk();
         }
-        PartEntry { chunks: self.chunks, digest, name, size: self.size }
+        PartEntry { chunks: self.chunks, digest: self.whole.finish(), name, size: self.size }
+    }
+
+    fn end_chunk(&mut self) {
+        let ended = if self.chunks.is_empty() { self.whole.clone() } else { std::mem::take(&mut self.chunk) };
+        self.chunks.push(ended.finish());
+        self.in_chunk = 0;
     }
 }
 

@@ -88,12 +88,14 @@ fn part_names_cannot_leave_the_artifact() {
 
 #[test]
 fn chunks_are_eight_mebibytes() {
-    let bytes: Vec<u8> = (0..(2 * CHUNK_BYTES + 5)).map(|i| (i % 251) as u8).collect();
-    let whole = entry("x", &bytes);
-    let expected: Vec<Digest> = bytes.chunks(CHUNK_BYTES as usize).map(Digest::of).collect();
-    assert_eq!(whole.chunks, expected);
-    assert_eq!(whole.digest, Digest::of(&bytes));
-    assert!(entry("x", b"").chunks.is_empty());
+    let chunk = CHUNK_BYTES as usize;
+    let bytes: Vec<u8> = (0..(2 * chunk + 5)).map(|i| (i % 251) as u8).collect();
+    for len in [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 2 * chunk + 5] {
+        let bytes = &bytes[..len];
+        let whole = entry("x", bytes);
+        let expected: Vec<Digest> = bytes.chunks(chunk).map(Digest::of).collect();
+        assert_eq!((whole.chunks, whole.digest, whole.size), (expected, Digest::of(bytes), len as u64));
+    }
 }
 
 proptest! {

@@ -185,6 +185,7 @@ pub async fn a_failing_source_publishes_nothing(bench: Bench) {
 }
 
 pub async fn projects_are_apart(bench: Bench) {
+    assert!(bench.store.projects().await.unwrap().is_empty());
     let other = bench.store.project(&Project::new("other").unwrap());
     let artifact = write_one(&bench.project(), b"rows", &[]).await;
     assert!(!other.exists(&artifact).await.unwrap());

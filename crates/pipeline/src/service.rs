@@ -80,7 +80,7 @@ impl Service {
     async fn answer(&self, entry: Entry<CreateRunJobRequest, RunResult>) -> Result<RunJob, Status> {
         let id: JobId = entry.job.id.parse().map_err(|error: String| Status::internal(error))?;
         let steps = self.steps.of(id).await.map_err(PipelineError::from).map_err(Problem::from)?;
-        let steps = steps.into_iter().map(|step| with_progress(step, &entry.job)).collect();
+        let steps = steps.into_iter().map(|step| as_it_stands(step, &entry.job)).collect();
         Ok(RunJob { job: Some(entry.job), spec: entry.spec.spec, result: entry.result, steps })
     }
 
@@ -101,11 +101,18 @@ fn key(pipeline: &Pipeline, payload: &CreateRunJobRequest) -> Digest {
     gristmill_stage::cache_key::<Runs>(text.as_bytes())
 }
 
-/// The run's progress is that of the step under way.
-fn with_progress(step: Step, run: &job_message::Job) -> Step {
-    let running = step.state() == job_message::JobState::Running || step.state() == job_message::JobState::Queued;
-    let progress = run.progress.clone().filter(|progress| running && progress.phase == step.stage);
-    Step { progress, ..step }
+/// A step under way has the run's progress; if the run has ended, it has ended with it.
+fn as_it_stands(step: Step, run: &job_message::Job) -> Step {
+    if step.state() != job_message::JobState::Running {
+        return step;
+    }
+    match run.state() {
+        job_message::JobState::Failed | job_message::JobState::Cancelled => Step { state: run.state, ..step },
+        _ => {
+            let progress = run.progress.clone().filter(|progress| progress.phase == step.stage);
+            Step { progress, ..step }
+        }
+    }
 }
 
 #[tonic::async_trait]

@@ -4,3 +4,9 @@
 
 #[path = "it/file.rs"]
 mod file;
+#[path = "it/house.rs"]
+mod house;
+#[path = "it/registry.rs"]
+mod registry;
+#[path = "it/runs.rs"]
+mod runs;

@@ -77,9 +77,20 @@ fn source_details(path: &str, source: &Source) -> Result<(), FileError> {
         }
     }
     for (column, text) in &source.columns {
-        text.parse::<ColumnType>().map_err(|error| FileError::at(format!("{path}.columns.{column}"), error))?;
+        column_type(text).map_err(|error| FileError::at(format!("{path}.columns.{column}"), error))?;
     }
     Ok(())
+}
+
+/// A type, or `timestamp[Area/City] from Zone`: the file's naive timestamps are of the second zone, people
+/// read them in the first.
+fn column_type(text: &str) -> Result<(), String> {
+    let (shown, stored) = text.split_once(" from ").map_or((text, None), |(shown, stored)| (shown, Some(stored)));
+    match (shown.parse::<ColumnType>()?, stored) {
+        (_, None) => Ok(()),
+        (ColumnType::Timestamp { zone: Some(_) }, Some(stored)) if !stored.trim().is_empty() => Ok(()),
+        _ => Err("write `timestamp[Area/City] from Zone`".into()),
+    }
 }
 
 fn dataset(pipeline: &mut Pipeline) -> Result<(), FileError> {

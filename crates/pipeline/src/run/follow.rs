@@ -86,7 +86,8 @@ impl<'a> Run<'a> {
         created: StageJob<C::Result>,
     ) -> Result<StageJob<C::Result>, JobError> {
         let id = created.job.id.clone();
-        self.steps.put(open, &step(C::STAGE, &created.job), false).await?;
+        let under_way = Step { state: JobState::Running.into(), ..step(C::STAGE, &created.job) };
+        self.steps.put(open, &under_way, false).await?;
         let mut sequence = 0;
         loop {
             let mut events = self.call(C::STAGE, || client.watch(&self.project, &id, sequence)).await?;

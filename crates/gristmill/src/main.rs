@@ -1,2 +1,7 @@
-//! The command line and the all-in-one binary.
-fn main() {}
+//! `gristmill`: the command line and the all-in-one server.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gristmill::main()
+}

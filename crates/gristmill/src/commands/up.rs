@@ -1,0 +1,122 @@
+//! `up`: every stage in one process, on two ports.
+
+use std::path::PathBuf;
+
+use gristmill_rpc::auth::Tokens;
+use gristmill_rpc::{Auth, ServerConfig, Surface};
+use gristmill_runtime::Process;
+use gristmill_runtime::config::{Loaded, Sources, load};
+use gristmill_runtime::database::{DataDir, DatabaseError};
+use gristmill_runtime::telemetry::{self, ENDPOINT_VARIABLE, LogFormat, TelemetryConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{Global, Up};
+use crate::failure::{Exit, Failure};
+use crate::node::{Node, NodeOptions};
+use crate::output;
+use crate::session::data_dir;
+
+/// Variables that the command line reads itself.
+const ELSEWHERE: [&str; 6] = [
+    "GRISTMILL_DATA_DIR",
+    "GRISTMILL_ENDPOINT",
+    "GRISTMILL_TOKEN_FROM",
+    "GRISTMILL_PROJECT",
+    "GRISTMILL_LOG",
+    "GRISTMILL_CONFIG",
+];
+
+/// The settings of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UpConfig {
+    /// Address of the gRPC services.
+    grpc: String,
+    /// Address of REST predictions and metrics.
+    http: String,
+    /// Trials at a time; 0 for one per CPU.
+    workers: usize,
+    /// File of token hashes.
+    tokens: Option<PathBuf>,
+    server: ServerConfig,
+    telemetry: TelemetryConfig,
+}
+
+impl Default for UpConfig {
+    fn default() -> Self {
+        Self {
+            grpc: "127.0.0.1:7700".into(),
+            http: "127.0.0.1:7780".into(),
+            workers: 0,
+            tokens: None,
+            server: ServerConfig::default(),
+            telemetry: TelemetryConfig { log: "info".into(), log_format: LogFormat::Text },
+        }
+    }
+}
+
+/// Serves until told to end, then drains.
+///
+/// # Errors
+/// The settings are wrong, a port is taken, or the data directory is held by another process.
+pub async fn run(global: &Global, up: Up, process: Process) -> Result<Exit, Failure> {
+    let loaded = settings(global, &up)?;
+    if up.explain {
+        output::text(&loaded.explain())?;
+        return Ok(Exit::Done);
+    }
+    let config = loaded.value;
+    let endpoint = std::env::var(ENDPOINT_VARIABLE).ok();
+    let _telemetry = telemetry::init("gristmill", &config.telemetry, endpoint.as_deref()).map_err(Failure::usage)?;
+    process.shutdown.listen()?;
+    let auth = match &config.tokens {
+        Some(path) => Auth::Tokens(std::sync::Arc::new(Tokens::read(path).map_err(Failure::usage)?)),
+        None => Auth::LoopbackOnly,
+    };
+    let dir = DataDir::open(&data_dir(global.data_dir.as_deref())?).map_err(|error| match error {
+        DatabaseError::Held { holder } => {
+            let at = holder.and_then(|holder| holder.endpoint).map(|at| format!(" by the server on {at}"));
+            Failure::failed(format!("the data directory is in use{}", at.unwrap_or_default()))
+        }
+        other => Failure::failed(gristmill_rpc::error::chain(&other)),
+    })?;
+    let options = NodeOptions {
+        workers: (config.workers > 0).then_some(config.workers),
+        auth,
+        server: config.server.clone(),
+        serving: true,
+    };
+    let node = Node::start(std::sync::Arc::clone(&dir), options, &process).await?;
+    let served = serve(&node, &config, &dir).await;
+    node.stop().await;
+    served
+}
+
+async fn serve(node: &Node, config: &UpConfig, dir: &DataDir) -> Result<Exit, Failure> {
+    let grpc = node.server().listen(&config.grpc).await.map_err(Failure::failed)?;
+    let http = node.server().listen(&config.http).await.map_err(Failure::failed)?;
+    let (grpc_at, http_at) = (grpc.local_addr()?, http.local_addr()?);
+    dir.announce(Some(&format!("http://{grpc_at}"))).map_err(Failure::failed)?;
+    tracing::info!(grpc = %grpc_at, http = %http_at, data_dir = %dir.path().display(), "ready");
+    tokio::join!(node.server().serve(grpc, Surface::Grpc), node.server().serve(http, Surface::Http));
+    dir.announce(None).map_err(Failure::failed)?;
+    Ok(Exit::Done)
+}
+
+fn settings(global: &Global, up: &Up) -> Result<Loaded<UpConfig>, Failure> {
+    let mut flags = Vec::new();
+    let mut flag = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            flags.push((key.to_owned(), value));
+        }
+    };
+    flag("grpc", up.grpc.clone());
+    flag("http", up.http.clone());
+    flag("workers", up.workers.map(|workers| workers.to_string()));
+    flag("tokens", up.tokens.as_ref().map(|path| path.display().to_string()));
+    flag("server.insecure", up.insecure.then(|| "true".to_owned()));
+    flag("telemetry.log", global.log.clone());
+    let sources =
+        Sources { file: up.config.as_deref(), environment: std::env::vars().collect(), elsewhere: &ELSEWHERE, flags };
+    load(&sources).map_err(Failure::usage)
+}

@@ -1,0 +1,161 @@
+//! The way of a command to the stages: the live server of the data directory, a named one, or this
+//! process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gristmill_proto::artifact::artifact_service_client::ArtifactServiceClient;
+use gristmill_proto::evaluation::evaluation_service_client::EvaluationServiceClient;
+use gristmill_proto::ingestion::ingestion_service_client::IngestionServiceClient;
+use gristmill_proto::monitoring::monitoring_service_client::MonitoringServiceClient;
+use gristmill_proto::pipeline::pipeline_service_client::PipelineServiceClient;
+use gristmill_proto::preparation::preparation_service_client::PreparationServiceClient;
+use gristmill_proto::registry::registry_service_client::RegistryServiceClient;
+use gristmill_proto::serving::prediction_service_client::PredictionServiceClient;
+use gristmill_proto::serving::serving_service_client::ServingServiceClient;
+use gristmill_proto::training::training_service_client::TrainingServiceClient;
+use gristmill_rpc::Channel;
+use gristmill_runtime::Process;
+use gristmill_runtime::config::resolve;
+use gristmill_runtime::database::{DataDir, DatabaseError, Holder};
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::node::{Node, NodeOptions};
+
+/// The folder's name when nobody names one.
+const FOLDER: &str = ".gristmill";
+
+/// How long a command waits for another one that holds the data directory and serves nothing.
+const HELD_FOR: Duration = Duration::from_secs(10);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A connection to the stages, with this process's own behind it where nobody else serves them.
+#[derive(Debug)]
+pub struct Session {
+    channel: Channel,
+    node: Option<Node>,
+    /// Project of every request.
+    pub project: String,
+    /// Clock, metrics and the wish to stop.
+    pub process: Process,
+    /// Where files of this machine go by default, such as reports.
+    pub data_dir: PathBuf,
+}
+
+impl Session {
+    /// Opens the way; `workers` counts only when the stages run here.
+    ///
+    /// # Errors
+    /// The data directory cannot be used, or is held by a process that serves nothing.
+    pub async fn open(global: &Global, process: Process, workers: Option<usize>) -> Result<Self, Failure> {
+        let data_dir = data_dir(global.data_dir.as_deref())?;
+        let project = global.project.clone();
+        if let Some(endpoint) = &global.endpoint {
+            let token = global.token.as_ref().map(resolve).transpose().map_err(Failure::usage)?;
+            let channel = Channel::remote(endpoint, token.as_ref())?;
+            return Ok(Self { channel, node: None, project, process, data_dir });
+        }
+        let mut waited = Duration::ZERO;
+        loop {
+            match DataDir::open(&data_dir) {
+                Ok(dir) => {
+                    let node = Node::start(dir, NodeOptions { workers, ..NodeOptions::default() }, &process).await?;
+                    return Ok(Self { channel: node.channel(), node: Some(node), project, process, data_dir });
+                }
+                Err(DatabaseError::Held { holder: Some(Holder { endpoint: Some(endpoint), .. }) }) => {
+                    if workers.is_some() {
+                        tracing::warn!(endpoint, "a live server does the work with its own number of workers");
+                    }
+                    let token = global.token.as_ref().map(resolve).transpose().map_err(Failure::usage)?;
+                    let channel = Channel::remote(&endpoint, token.as_ref())?;
+                    return Ok(Self { channel, node: None, project, process, data_dir });
+                }
+                Err(error @ DatabaseError::Held { .. }) if waited >= HELD_FOR => return Err(Failure::failed(error)),
+                Err(DatabaseError::Held { .. }) => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    waited += LOOK_EVERY;
+                }
+                Err(error) => return Err(Failure::failed(gristmill_rpc::error::chain(&error))),
+            }
+        }
+    }
+
+    /// Whether the stages run in this process.
+    pub const fn is_local(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// This process's stages, if they run here.
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// Ends what runs in this process, if anything does: jobs under way are given back.
+    pub async fn close(self) {
+        if let Some(node) = self.node {
+            node.stop().await;
+        }
+    }
+
+    /// Artifacts.
+    pub fn artifacts(&self) -> ArtifactServiceClient<Channel> {
+        ArtifactServiceClient::new(self.channel.clone())
+    }
+
+    /// Runs.
+    pub fn pipelines(&self) -> PipelineServiceClient<Channel> {
+        PipelineServiceClient::new(self.channel.clone())
+    }
+
+    /// Datasets.
+    pub fn ingestion(&self) -> IngestionServiceClient<Channel> {
+        IngestionServiceClient::new(self.channel.clone())
+    }
+
+    /// Prepared data.
+    pub fn preparation(&self) -> PreparationServiceClient<Channel> {
+        PreparationServiceClient::new(self.channel.clone())
+    }
+
+    /// Studies.
+    pub fn training(&self) -> TrainingServiceClient<Channel> {
+        TrainingServiceClient::new(self.channel.clone())
+    }
+
+    /// Evaluations.
+    pub fn evaluation(&self) -> EvaluationServiceClient<Channel> {
+        EvaluationServiceClient::new(self.channel.clone())
+    }
+
+    /// Models.
+    pub fn registry(&self) -> RegistryServiceClient<Channel> {
+        RegistryServiceClient::new(self.channel.clone())
+    }
+
+    /// Deployments.
+    pub fn serving(&self) -> ServingServiceClient<Channel> {
+        ServingServiceClient::new(self.channel.clone())
+    }
+
+    /// Batch predictions.
+    pub fn predictions(&self) -> PredictionServiceClient<Channel> {
+        PredictionServiceClient::new(self.channel.clone())
+    }
+
+    /// Monitoring.
+    pub fn monitoring(&self) -> MonitoringServiceClient<Channel> {
+        MonitoringServiceClient::new(self.channel.clone())
+    }
+}
+
+/// The data directory: the named one, else the nearest upwards from here, else a new one here.
+pub fn data_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let here = std::env::current_dir()?;
+    let found = here.ancestors().map(|folder| folder.join(FOLDER)).find(|folder| folder.is_dir());
+    Ok(found.unwrap_or_else(|| here.join(FOLDER)))
+}

@@ -6,6 +6,7 @@ mod it {
     mod cache;
     mod conformance;
     mod crash;
+    mod faults;
     mod folder;
     mod races;
     mod reads;

@@ -34,25 +34,9 @@ pub(crate) fn run(
     let csv = folder.path().join("rows.csv");
     std::fs::write(&csv, crate::overhead::csv(20_000, 3))?;
     let data = folder.path().join("data");
-    let rounds_text = trees.to_string();
-    let args = [
-        "run",
-        &csv.to_string_lossy(),
-        "--target",
-        "y",
-        "--learner",
-        "boosting",
-        "--trials",
-        "1",
-        "--rounds",
-        &rounds_text,
-        "--no-early-stopping",
-        "--name",
-        "bench",
-        "--output",
-        "json",
-    ];
-    let (_, result) = product.json(&data, &args)?;
+    let pipeline = folder.path().join("bench.yaml");
+    std::fs::write(&pipeline, pipeline_file(trees))?;
+    let (_, result) = product.json(&data, &["run", &pipeline.to_string_lossy(), "--output", "json"])?;
     eprintln!("trained {}", result.get("leaderboard").map(ToString::to_string).unwrap_or_default());
     let served = up::start(product, &data)?;
     let row = r#"{"rows":[{"a":0.5,"b":3.25,"c":0.125,"city":"Lyon","plan":"team"}]}"#;
@@ -88,6 +72,15 @@ pub(crate) fn run(
     println!("| requests/s | {a:.0} | {b:.0} | {:.0} % |", 100.0 * a / b);
     println!("| server CPU per request, µs | {c:.1} | {d:.1} | +{:.1} |", c - d);
     Ok(())
+}
+
+/// One boosting trial with small steps, so that every one of `trees` rounds still improves.
+fn pipeline_file(trees: u32) -> String {
+    format!(
+        "apiVersion: gristmill/v1alpha1\nkind: Pipeline\nname: bench\nsources: {{ rows: {{ path: rows.csv }} }}\n\
+         preparation: {{ target: y }}\ntraining:\n  learners: [boosting]\n  trials: 1\n  max_rounds: {trees}\n  \
+         early_stopping_rounds: {trees}\n  fixed: {{ boosting.eta: 0.01 }}\n"
+    )
 }
 
 /// Parses a JSON body and answers it, as the least that a JSON service does.

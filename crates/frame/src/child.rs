@@ -5,6 +5,11 @@ mod spawn;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::report::Report;
+
 pub use inside::main_if_child;
 pub use spawn::{Observed, Outcome, integrate};
 
@@ -16,6 +21,14 @@ const PROGRESS: &str = "@progress ";
 const OVER_MEMORY: &str = "@over-memory";
 /// File with the child's answer, beside the rows.
 const ANSWER: &str = "answer.json";
+
+/// What the child says at its end.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    result: Result<Report, Error>,
+    cpu_millis: u64,
+    peak_bytes: u64,
+}
 
 /// Which program to start as the child: one whose `main` first calls [`main_if_child`].
 #[derive(Debug, Clone, PartialEq, Eq)]

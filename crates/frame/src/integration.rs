@@ -90,7 +90,7 @@ pub struct Join {
 pub struct AsOf {
     /// Source to join; it declares when its rows are available.
     pub source: String,
-    /// Keys.
+    /// Keys; empty if the source is one series for all rows.
     pub on: Vec<JoinKey>,
     /// A row that became available more than this many seconds before is too old.
     pub tolerance_seconds: Option<i64>,
@@ -158,12 +158,18 @@ impl Integration {
                 check_query(&format!("{field}.sql"), sql, &tables, bounds).map(|_| ())
             }
             Step::Join(join) => {
-                check_join(&format!("{field}.join"), &join.source, &join.on, join.min_matched, sources)?;
+                if join.on.is_empty() {
+                    return Err(Error::spec(
+                        format!("{field}.join.on"),
+                        "is empty: name at least one pair of key columns",
+                    ));
+                }
+                check_join(&format!("{field}.join"), &join.source, join.min_matched, sources)?;
                 Ok(())
             }
             Step::AsOf(join) => {
                 let field = format!("{field}.as_of");
-                let spec = check_join(&field, &join.source, &join.on, join.min_matched, sources)?;
+                let spec = check_join(&field, &join.source, join.min_matched, sources)?;
                 if !matches!(spec.available, Some(Availability::At { .. })) {
                     return Err(Error::spec(
                         format!("sources.{}.available", join.source),
@@ -245,16 +251,12 @@ pub(crate) fn check_column_name(field: &str, name: &str) -> Result<(), Error> {
 fn check_join<'s>(
     field: &str,
     source: &str,
-    on: &[JoinKey],
     min_matched: Option<f64>,
     sources: &'s BTreeMap<String, SourceSpec>,
 ) -> Result<&'s SourceSpec, Error> {
     let spec = sources
         .get(source)
         .ok_or_else(|| Error::unknown_table(format!("{field}.source"), source, sources.keys().map(String::as_str)))?;
-    if on.is_empty() {
-        return Err(Error::spec(format!("{field}.on"), "is empty: name at least one pair of key columns"));
-    }
     if min_matched.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
         return Err(Error::spec(format!("{field}.min_matched"), "must be a share between 0 and 1"));
     }

@@ -12,6 +12,8 @@ pub struct Report {
     pub rows: u64,
     /// Its columns, in order; reserved ones (`_row_key`, `_unit`) last.
     pub columns: Vec<ColumnReport>,
+    /// Names of the columns that are only known after the moment of prediction.
+    pub known_after: Vec<String>,
     /// What was read, by name.
     pub sources: Vec<SourceReport>,
     /// Joins in order, SQL that joins among them.

@@ -70,6 +70,7 @@ pub(crate) fn run(job: &Job, progress: &dyn Fn(&str)) -> Result<Report, Error> {
     file.sync_all().map_err(Error::write)?;
     Ok(Report {
         rows: height,
+        known_after: columns.iter().filter(|c| c.known_after).map(|c| c.name.clone()).collect(),
         columns,
         sources: run.sources,
         joins: run.joins,

@@ -19,7 +19,8 @@ pub struct SourceSpec {
     pub csv: CsvOptions,
     /// Types that inference must not decide, and the zones of naive timestamps.
     pub columns: BTreeMap<String, DeclaredType>,
-    /// When a row can be known; none when nothing was declared.
+    /// When a row can be known. Undeclared, a source without any time is reference data, known from the
+    /// start; one with times must declare it as soon as there is a moment of prediction.
     pub available: Option<Availability>,
 }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{ANSWER, MARKER, OVER_MEMORY, PROGRESS};
-use crate::report::Report;
+use super::{ANSWER, Answer, MARKER, OVER_MEMORY, PROGRESS};
 use crate::run::Job;
 use crate::{Bounds, Error};
 
@@ -41,8 +40,9 @@ fn work() -> std::io::Result<()> {
         let _ = writeln!(out, "\n{PROGRESS}{phase}").and_then(|()| out.flush());
     };
     let ran = catch_unwind(AssertUnwindSafe(|| crate::run::run(&job, &progress)));
-    let answer: Result<Report, Error> =
-        ran.unwrap_or_else(|_| Err(Error::Engine { detail: "it stopped at a defect of its own".into() }));
+    let result = ran.unwrap_or_else(|_| Err(Error::Engine { detail: "it stopped at a defect of its own".into() }));
+    let used = gristmill_runtime::metrics::usage();
+    let answer = Answer { result, cpu_millis: (used.cpu_seconds * 1e3) as u64, peak_bytes: used.peak_bytes };
     let beside = job.output.parent().unwrap_or(Path::new("."));
     let bytes = serde_json::to_vec(&answer)?;
     std::fs::write(beside.join(ANSWER), bytes)
@@ -69,18 +69,10 @@ fn bound_memory(bounds: &Bounds) {
 /// The exact bound: resident memory.
 fn watch_memory(limit: u64) {
     loop {
-        if resident().is_some_and(|bytes| bytes > limit) {
+        if gristmill_runtime::metrics::usage().resident_bytes > limit {
             let _ = writeln!(std::io::stderr(), "\n{OVER_MEMORY}");
             std::process::exit(1);
         }
         std::thread::sleep(WATCH);
     }
-}
-
-/// Resident bytes of this process.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes << 10)
 }

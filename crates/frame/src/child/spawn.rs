@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{ANSWER, MARKER, OVER_MEMORY, PROGRESS, Program};
+use super::{ANSWER, Answer, MARKER, OVER_MEMORY, PROGRESS, Program};
 use crate::report::Report;
 use crate::run::Job;
 use crate::{Bounds, Error};
@@ -27,8 +27,12 @@ pub struct Outcome {
 /// Measured on this run; never part of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// Wall time in milliseconds.
+    /// Wall time in milliseconds, starting the process included.
     pub millis: u64,
+    /// User and system time of the child in milliseconds.
+    pub cpu_millis: u64,
+    /// Most resident memory of the child in bytes.
+    pub peak_bytes: u64,
 }
 
 /// Runs `job` in a child process. The directory of `job.output` must exist and be for this job alone.
@@ -66,9 +70,9 @@ pub async fn integrate(
     };
     drop(stdin);
     let complaint = complaint.await.unwrap_or_default();
-    let report = answer(job, status, &complaint)?;
+    let Answer { result, cpu_millis, peak_bytes } = answer(job, status, &complaint)?;
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Outcome { report, observed: Observed { millis } })
+    Ok(Outcome { report: result?, observed: Observed { millis, cpu_millis, peak_bytes } })
 }
 
 fn died(error: std::io::Error) -> Error {
@@ -133,7 +137,7 @@ async fn end(mut child: Child, error: Error) -> Result<Outcome, Error> {
     Err(error)
 }
 
-fn answer(job: &Job, status: ExitStatus, complaint: &str) -> Result<Report, Error> {
+fn answer(job: &Job, status: ExitStatus, complaint: &str) -> Result<Answer, Error> {
     let beside = job.output.parent().unwrap_or(Path::new("."));
     let out_of_memory = complaint.contains(OVER_MEMORY)
         || complaint.contains("memory allocation of")
@@ -146,7 +150,5 @@ fn answer(job: &Job, status: ExitStatus, complaint: &str) -> Result<Report, Erro
         return Err(Error::Child { detail: status.to_string() });
     }
     let bytes = std::fs::read(beside.join(ANSWER)).map_err(died)?;
-    let answer: Result<Report, Error> =
-        serde_json::from_slice(&bytes).map_err(|error| Error::Child { detail: error.to_string() })?;
-    answer
+    serde_json::from_slice(&bytes).map_err(|error| Error::Child { detail: error.to_string() })
 }

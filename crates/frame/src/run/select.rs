@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gristmill_types::{Column, ColumnType, Values};
+use gristmill_types::{Column, ColumnType, Field, Values};
 use polars::prelude::DataFrame;
 
 use super::Run;
@@ -132,7 +132,9 @@ impl Run<'_> {
         }
         match self.loaded.get(source).and_then(|loaded| loaded.available.as_ref()) {
             Some(Availability::Static) => None,
-            None => Some("does not declare when it is available".into()),
+            None => self.times_of(source).map(|column| {
+                format!("has times (`{column}`) but does not declare when its rows are available")
+            }),
             Some(Availability::At { column, .. }) => {
                 let times = self.table.times(occurrence)?;
                 let late = |(time, known): (&Option<i64>, &Option<i64>)| {
@@ -152,6 +154,13 @@ impl Run<'_> {
                 })
             }
         }
+    }
+
+    /// A column of a source that tells time. A source without one is taken as reference data.
+    fn times_of(&self, source: &str) -> Option<String> {
+        let source = self.sources.iter().find(|known| known.name == source)?;
+        let tells_time = |field: &&Field| matches!(field.column_type, ColumnType::Timestamp { .. } | ColumnType::Date);
+        source.columns.iter().find(tells_time).map(|field| field.name.clone())
     }
 
     /// Names of the rows.

@@ -80,16 +80,22 @@ fn a_feature_from_the_future_is_refused_by_name() {
 }
 
 #[test]
-fn a_source_must_say_when_it_is_known() {
-    let bench = Bench::new().csv("events", EVENTS).csv("places", "place,size\na,1\nb,2\nc,3\n");
-    let integration = known(steps("events", vec![Step::Join(join("places", &[("place", "place")]))]));
+fn a_source_with_times_must_say_when_it_is_known() {
+    let bench = Bench::new().csv("events", EVENTS).csv("places", "place,size,since\na,1,2023-01-01\nb,2,2023-01-01\nc,3,2025-01-01\n");
+    let mut places = join("places", &[("place", "place")]);
+    places.columns = vec!["size".into()];
+    let integration = known(steps("events", vec![Step::Join(places)]));
     let message = bench.refusal(integration.clone());
     assert!(
-        message.starts_with("column `size` comes from `places`, which does not declare when it is available"),
+        message.starts_with("column `size` comes from `places`, which has times (`since`) but does not declare when its rows are available"),
         "{message}"
     );
+    let sizes = [Some(1), Some(1), Some(2), None, Some(3)];
     let bench = bench.available("places", Availability::Static);
-    assert_eq!(ints(&bench.run(integration).unwrap().1, "size"), [Some(1), Some(1), Some(2), None, Some(3)]);
+    assert_eq!(ints(&bench.run(integration.clone()).unwrap().1, "size"), sizes);
+    // Without any time it can only be reference data.
+    let bench = Bench::new().csv("events", EVENTS).csv("places", "place,size\na,1\nb,2\nc,3\n");
+    assert_eq!(ints(&bench.run(integration).unwrap().1, "size"), sizes);
 }
 
 #[test]
@@ -208,4 +214,14 @@ fn keys_of_several_columns() {
     let two = Join { source: "r".into(), on: on(&[("a", "c"), ("b", "d")]), ..Join::default() };
     let (_, columns) = bench.run(steps("l", vec![Step::Join(two)])).unwrap();
     assert_eq!(ints(&columns, "v"), [Some(10), Some(11), Some(20)]);
+}
+
+#[test]
+fn as_of_without_keys_is_one_series() {
+    let bench = Bench::new()
+        .csv("events", "id,at\n1,2024-01-01T10:00:00Z\n2,2024-01-01T12:00:00Z\n")
+        .csv("rates", "t,rate\n2024-01-01T11:00:00Z,2\n2024-01-01T09:00:00Z,1\n")
+        .at("rates", "t", 0);
+    let (_, columns) = bench.run(known(steps("events", vec![Step::AsOf(as_of("rates", &[], None))]))).unwrap();
+    assert_eq!(ints(&columns, "rate"), [Some(1), Some(2)]);
 }

@@ -150,3 +150,42 @@ async fn moves_to_nowhere_are_refused() {
     assert_eq!(retired.status, Status::Retired);
     assert_eq!(codes(set(Some(1), Expected::Any)).await, "VERSION_RETIRED");
 }
+
+#[tokio::test]
+async fn only_who_may_promote_moves_an_alias() {
+    let bench = Bench::new().await;
+    let hash = |token: &str| gristmill_rpc::auth::token_hash(token);
+    let file = format!(
+        "tokens:\n\
+         - {{name: ana, sha256: {}, projects: {{default: [data-scientist]}}}}\n\
+         - {{name: ben, sha256: {}, projects: {{default: [ml-engineer]}}}}\n\
+         - {{name: cem, sha256: {}, projects: {{other: [admin]}}}}\n",
+        hash("a"),
+        hash("b"),
+        hash("c")
+    );
+    let model = bench.model("trees", &[]).await;
+    let create = super::bench::create("fraud", model);
+    let promote = message::SetModelAliasRequest {
+        name: "fraud".into(),
+        alias: "champion".into(),
+        version: 1,
+        reason: "first one".into(),
+        override_verdict: true,
+        ..Default::default()
+    };
+    let mut ana = bench.client_of(&file, "ana");
+    let mut cem = bench.client_of(&file, "cem");
+    let created = ana.create_model_version(create.clone()).await.unwrap().into_inner().version.unwrap();
+    assert_eq!(created.created_by, "ana");
+    for refused in [
+        ana.set_model_alias(promote.clone()).await.unwrap_err(),
+        cem.set_model_alias(promote.clone()).await.unwrap_err(),
+        cem.create_model_version(create).await.unwrap_err(),
+    ] {
+        let problem = Problem::from(refused);
+        assert_eq!((problem.code, &*problem.reason), (ErrorCode::PermissionDenied, "NOT_PERMITTED"));
+    }
+    let moved = bench.client_of(&file, "ben").set_model_alias(promote).await.unwrap().into_inner().r#move.unwrap();
+    assert_eq!(moved.by, "ben");
+}

@@ -7,6 +7,7 @@ use gristmill_proto::artifact::artifact_service_client::ArtifactServiceClient;
 use gristmill_proto::registry as message;
 use gristmill_proto::registry::registry_service_client::RegistryServiceClient;
 use gristmill_registry::{NewVersion, Registry, RegistryConfig, Version, open};
+use gristmill_rpc::auth::Tokens;
 use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Surface};
 use gristmill_runtime::Process;
@@ -27,6 +28,7 @@ pub struct Bench {
     pub registry: Registry,
     pub channel: Channel,
     server: Arc<Server>,
+    routes: LocalRoutes,
 }
 
 impl Bench {
@@ -50,7 +52,7 @@ impl Bench {
         let routes = LocalRoutes::new();
         assert!(routes.open(&server));
         let channel = routes.channel("ana");
-        Self { deps, clock, folder, registry: opened.registry, channel, server }
+        Self { deps, clock, folder, registry: opened.registry, channel, server, routes }
     }
 
     /// The same, called through a socket of this machine.
@@ -60,6 +62,15 @@ impl Bench {
         let server = Arc::clone(&self.server);
         tokio::spawn(async move { server.serve(listener, Surface::Grpc).await });
         Self { channel: Channel::remote(&endpoint, None).unwrap(), ..self }
+    }
+
+    /// A client as one of the principals of this token file.
+    pub fn client_of(&self, file: &str, name: &str) -> RegistryServiceClient<Channel> {
+        let path = self.folder.path().join("tokens.yaml");
+        std::fs::write(&path, file).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let principal = Tokens::read(&path).unwrap().named(name).unwrap();
+        RegistryServiceClient::new(self.routes.channel_as(principal))
     }
 
     pub fn client(&self) -> RegistryServiceClient<Channel> {

@@ -19,8 +19,8 @@ use crate::{Attempt, Cancel, Claim, CrashPlan, Leases, Work};
 
 /// How long to look away after the ledger did not answer.
 const OUTAGE: Duration = Duration::from_secs(1);
-/// A worker looks for work at least so often, in case a backoff ended.
-const LOOK: Duration = Duration::from_secs(1);
+/// A worker looks for work at least so often, even if no bell rings.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Workers before they start.
 pub struct Workers {
@@ -144,8 +144,8 @@ async fn serve<W: Work>(shared: Shared, leases: Arc<dyn Leases>, work: Arc<W>, a
     }
 }
 
-/// Claims one job and starts it, or waits until there may be one. A free place and free slots come
-/// first: a claimed job starts at once, and an idle loop holds nothing that another kind needs.
+/// Waits until there may be a job, claims it and starts it. A free place and free slots come before the
+/// claim: a claimed job starts at once, and an idle loop holds nothing that another kind needs.
 async fn turn<W: Work>(
     shared: &Shared,
     leases: &Arc<dyn Leases>,
@@ -154,12 +154,9 @@ async fn turn<W: Work>(
     claim: &Claim,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let place = Arc::clone(places).acquire_owned().await?;
+    leases.work_available(claim, LOOK).await?;
     let slots = shared.slots.acquire(work.slots()).await?;
-    let Some(leased) = leases.claim(claim).await? else {
-        drop(slots);
-        leases.work_available(claim, LOOK).await?;
-        return Ok(());
-    };
+    let Some(leased) = leases.claim(claim).await? else { return Ok(()) };
     let span = tracing::info_span!("job", kind = W::KIND, id = %leased.lease.job, attempt = leased.lease.fence);
     let attempt = Attempt::new(leased, Arc::clone(leases), slots, shared.crash.clone());
     let (leases, work, drained) = (Arc::clone(leases), Arc::clone(work), shared.drained.clone());

@@ -11,8 +11,8 @@ use crate::{Claim, CrashPoint, EventKind, Lease, Leased, LedgerError};
 
 const ATTEMPT: &str = "insert into {s}attempt (job, fence, worker, started_at, cpu_micros, peak_bytes) \
     values ($1, $2, $3, $4, 0, 0)";
-const QUEUED: &str = "select min(run_at) as soonest, max(spec_version) as newest from {s}job \
-    where state = 'queued' and kind in (select value from json_each($1))";
+const QUEUED: &str = "select min(case when spec_version <= $2 then run_at end) as soonest, \
+    max(spec_version) as newest from {s}job where state = 'queued' and kind in (select value from json_each($1))";
 
 impl Inner {
     pub(super) async fn claim(&self, claim: &Claim) -> Result<Option<Leased>, LedgerError> {
@@ -65,18 +65,17 @@ impl Inner {
 
     /// When the next job that this worker understands may start.
     async fn soonest(&self, claim: &Claim) -> Result<Option<Micros>, LedgerError> {
-        let row = self.db.fetch_optional(&self.sql(QUEUED), values![candidate::kinds(claim)]).await?;
+        let row =
+            self.db.fetch_optional(&self.sql(QUEUED), values![candidate::kinds(claim), claim.spec_version]).await?;
         let Some(row) = row else { return Ok(None) };
         let newest: Option<u32> = row.get("newest")?;
         if let Some(newest) = newest.filter(|newest| *newest > claim.spec_version) {
-            // Nothing here can do that job: do not spin on it.
             tracing::warn!(
                 kinds = ?claim.kinds,
                 spec_version = newest,
                 understood = claim.spec_version,
                 "a job is of a newer version than this worker understands, start a newer worker"
             );
-            return Ok(None);
         }
         Ok(row.get("soonest")?)
     }

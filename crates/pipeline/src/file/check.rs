@@ -18,6 +18,9 @@ pub(super) fn check(pipeline: &mut Pipeline) -> Result<(), FileError> {
         return Err(FileError::at("kind", "write Pipeline"));
     }
     name("name", &pipeline.name)?;
+    for (path, text) in [("interval.start", &pipeline.interval.start), ("interval.end", &pipeline.interval.end)] {
+        moment(path, text)?;
+    }
     sources(pipeline)?;
     dataset(pipeline)?;
     preparation(pipeline)?;
@@ -44,6 +47,27 @@ pub(super) fn check(pipeline: &mut Pipeline) -> Result<(), FileError> {
 
 fn name(path: &str, text: &str) -> Result<(), FileError> {
     Name::new(text).map(drop).map_err(|error| FileError::at(path, error.to_string()))
+}
+
+/// Takes nothing, a day, or a day and a time with its zone.
+fn moment(path: &str, text: &str) -> Result<(), FileError> {
+    let digits = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.chars().zip(shape.chars()).all(|(c, s)| if s == '0' { c.is_ascii_digit() } else { c == s })
+    };
+    let (day, time) = text.split_once(['T', ' ']).map_or((text, None), |(day, time)| (day, Some(time)));
+    let zoned = |time: &str| {
+        let bare = time.strip_suffix('Z').or_else(|| {
+            let (bare, zone) = time.split_at_checked(time.len().checked_sub(6)?)?;
+            (digits(zone, "+00:00") || digits(zone, "-00:00")).then_some(bare)
+        });
+        bare.is_some_and(|bare| digits(bare.split('.').next().unwrap_or(""), "00:00:00"))
+    };
+    if text.is_empty() || (digits(day, "0000-00-00") && time.is_none_or(zoned)) {
+        return Ok(());
+    }
+    let message = format!("`{text}` is not a moment: write 2013-08-31 or 2013-08-31T06:00:00Z");
+    Err(FileError::at(path, message))
 }
 
 fn sources(pipeline: &Pipeline) -> Result<(), FileError> {

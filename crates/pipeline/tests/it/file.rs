@@ -116,7 +116,7 @@ fn given_parameters_are_of_the_declared_type() {
     assert_eq!(pipeline.training.trials, 3);
     assert!(pipeline.dataset.filter.starts_with("origin = '5'"));
     assert_eq!(pipeline.parameters["share"], Some(Scalar::Float(1.0)));
-    let interval = Interval { start: "2013-06-01".into(), end: String::new() };
+    let interval = Interval { start: "2013-06-01T00:00:00-05:00".into(), end: String::new() };
     let pipeline = Pipeline::parse(FLIGHTS, &Given { parameters: BTreeMap::new(), interval }).unwrap();
     assert!(pipeline.dataset.filter.contains("2013-06-01"));
     assert_eq!(pipeline.interval.end, "2014-01-01");
@@ -188,6 +188,8 @@ fn wrong_values_are_refused_in_words() {
             "line 8, preparation.columns.a: `drop_it` is not known here: did you mean `drop`?",
         ),
         ("training: { threshold: f2 }\n", "expected f1, or { false_positive: 1, false_negative: 5 }"),
+        ("interval: { start: yesterday }\n", "line 8, interval.start: `yesterday` is not a moment"),
+        ("interval: { end: 2013-08-31T06:00:00 }\n", "is not a moment"),
         ("]\n", "this is not YAML"),
     ];
     for (addition, expected) in cases {
@@ -242,4 +244,19 @@ fn the_readme_shows_a_file_that_is_one() {
     let text = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let pipeline = parse(text);
     assert_eq!((pipeline.name.as_str(), pipeline.sources.len(), pipeline.dataset.steps.len()), ("flights", 3, 5));
+}
+
+#[test]
+fn the_examples_are_pipelines() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let files = std::fs::read_dir(examples).unwrap().map(|folder| folder.unwrap().path().join("pipeline.yaml"));
+    let files: Vec<_> = files.filter(|file| file.exists()).collect();
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let pipeline = Pipeline::parse(&text, &Given::default()).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        for source in pipeline.sources.values() {
+            assert!(file.with_file_name(&source.path).exists(), "{file:?}: {}", source.path);
+        }
+    }
 }

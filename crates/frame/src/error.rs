@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a table could not be read, joined or written. No message holds a path of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "reason", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Error {
     /// The file is not there or cannot be opened.
     #[error("source `{source_name}` cannot be opened ({detail}): check the file's name and its permissions")]

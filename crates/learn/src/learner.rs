@@ -99,9 +99,9 @@ impl FromStr for LearnerKind {
     }
 }
 
-/// The value of one parameter.
+/// The value of one parameter: a number or a text in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(into = "serde_json::Value", try_from = "serde_json::Value")]
 pub enum ParamValue {
     /// A whole number.
     Int(i64),
@@ -109,6 +109,31 @@ pub enum ParamValue {
     Float(f64),
     /// One of several names.
     Text(String),
+}
+
+impl From<ParamValue> for serde_json::Value {
+    fn from(value: ParamValue) -> Self {
+        match value {
+            ParamValue::Int(v) => v.into(),
+            ParamValue::Float(v) => v.into(),
+            ParamValue::Text(v) => v.into(),
+        }
+    }
+}
+
+impl TryFrom<serde_json::Value> for ParamValue {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        if let Some(v) = value.as_i64() {
+            return Ok(Self::Int(v));
+        }
+        match value {
+            serde_json::Value::Number(v) => v.as_f64().map(Self::Float).ok_or_else(|| format!("{v} is not a number")),
+            serde_json::Value::String(v) => Ok(Self::Text(v)),
+            other => Err(format!("a parameter is a number or a text, not {other}")),
+        }
+    }
 }
 
 impl std::fmt::Display for ParamValue {

@@ -58,7 +58,7 @@ pub struct ColumnPlan {
 
 /// What is done with one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Treatment {
     /// Raw for trees; imputed by the median and standardised for linear models.
     Number {

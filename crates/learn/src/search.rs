@@ -10,7 +10,7 @@ use crate::learner::{LearnerKind, ParamValue, Params, refused};
 
 /// What one parameter may be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Range {
     /// A number from `low` to `high`.
     Float {

@@ -67,7 +67,7 @@ pub struct Trial {
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A predictor was fitted and judged.
     Succeeded {
@@ -104,7 +104,6 @@ pub struct TrialReport {
     /// Seed of the fit.
     pub seed: u64,
     /// How it ended.
-    #[serde(flatten)]
     pub outcome: Outcome,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gristmill_model::{Model, Prediction, Task};
-use gristmill_types::{ArtifactRef, Cell, Micros, Project};
+use gristmill_types::{ArtifactRef, Cell, Micros};
 
 use crate::ServingError;
 use crate::log::LogBuffer;
@@ -14,7 +14,6 @@ use crate::rows::Rows;
 /// One version of a model, ready to answer.
 #[derive(Debug)]
 pub(crate) struct Deployed {
-    pub project: Project,
     pub name: String,
     pub version: u32,
     pub artifact: ArtifactRef,
@@ -33,9 +32,8 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    #[expect(clippy::too_many_arguments, reason = "one place that puts a deployment together, by name at the call")]
+    #[expect(clippy::too_many_arguments, reason = "one place that puts a deployment together")]
     pub(crate) fn new(
-        project: Project,
         name: String,
         version: u32,
         artifact: ArtifactRef,
@@ -50,7 +48,7 @@ impl Deployed {
         let keys = model.labels().iter().map(|label| format!("{}:", quoted(label)).into_bytes()).collect();
         let openings =
             model.labels().iter().map(|label| format!("{{\"prediction\":{}", quoted(label)).into_bytes()).collect();
-        Self { project, name, version, artifact, file, model, loaded_at, log, metrics, head, keys, openings }
+        Self { name, version, artifact, file, model, loaded_at, log, metrics, head, keys, openings }
     }
 
     /// Predicts JSON rows and writes the answer.

@@ -97,9 +97,10 @@ impl ServingError {
 impl From<ServingError> for Problem {
     fn from(error: ServingError) -> Self {
         let code = match &error {
-            ServingError::Json(_) | ServingError::Request { .. } | ServingError::Limit { .. } | ServingError::Frame(_) => {
-                ErrorCode::InvalidArgument
-            }
+            ServingError::Json(_)
+            | ServingError::Request { .. }
+            | ServingError::Limit { .. }
+            | ServingError::Frame(_) => ErrorCode::InvalidArgument,
             ServingError::Model(model) => model.code(),
             ServingError::NotLoaded { .. } | ServingError::OtherVersion { .. } => ErrorCode::NotFound,
             ServingError::Registry(problem) => return problem.as_ref().clone(),

@@ -45,7 +45,11 @@ pub(crate) fn routes(models: &Arc<Models>) -> Services {
         .route("/v2/models/{name}/ready", get(model_ready).with_state(app()), P::Read)
         .route("/v2/models/{name}/versions/{version}/ready", get(model_ready_of).with_state(app()), P::Read)
         .route("/v2/models/{name}/infer", post(infer).layer(limit()).with_state(app()), P::Predict)
-        .route("/v2/models/{name}/versions/{version}/infer", post(infer_of).layer(limit()).with_state(app()), P::Predict)
+        .route(
+            "/v2/models/{name}/versions/{version}/infer",
+            post(infer_of).layer(limit()).with_state(app()),
+            P::Predict,
+        )
         .route("/v1/models", get(list).with_state(app()), P::Read)
         .route("/v1/models/{name}", post(predict).layer(limit()).with_state(app()), P::Predict)
         .route("/v1/models/{name}/file", get(file).with_state(app()), P::Read)
@@ -168,9 +172,7 @@ async fn metadata_of(
 ) -> Result<Response, Problem> {
     let deployed = models.get_version(&project(&caller, &headers)?, &name, &version)?;
     let tensors = |tensors: Vec<gristmill_proto::inference::model_metadata_response::TensorMetadata>| {
-        let one = |tensor: &gristmill_proto::inference::model_metadata_response::TensorMetadata| {
-            json!({"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape})
-        };
+        let one = |tensor: &gristmill_proto::inference::model_metadata_response::TensorMetadata| json!({"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape});
         tensors.iter().map(one).collect::<Value>()
     };
     let message = inference::metadata(&deployed);
@@ -203,13 +205,18 @@ async fn model_ready_of(
 }
 
 /// `GET /v1/models`: what is served, with the columns that rows need.
-async fn list(State(models): App, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn list(
+    State(models): App,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let names = models.list(&project(&caller, &headers)?);
     let entries = names.iter().map(|(name, entry)| {
         let deployed = entry.deployed.as_deref();
         let inputs = deployed.map(|deployed| {
             let inputs = deployed.model.signature().inputs().iter();
-            let input = inputs.map(|i| json!({"name": i.name, "type": i.column_type.to_string(), "nullable": i.nullable}));
+            let input =
+                inputs.map(|i| json!({"name": i.name, "type": i.column_type.to_string(), "nullable": i.nullable}));
             input.collect::<Value>()
         });
         json!({

@@ -31,7 +31,8 @@ pub(crate) struct Inference(pub Arc<Models>);
 /// The project a request is about, if its caller may.
 fn project<T>(request: &Request<T>) -> Result<Project, Problem> {
     let named = request.metadata().get(PROJECT).map(|name| name.to_str());
-    let named = named.transpose().map_err(|_| Problem::invalid("INVALID_PROJECT", "the project metadata is no name"))?;
+    let named =
+        named.transpose().map_err(|_| Problem::invalid("INVALID_PROJECT", "the project metadata is no name"))?;
     Caller::of(request)?.project(named.unwrap_or_default())
 }
 

@@ -290,7 +290,8 @@ mod tests {
 
     #[test]
     fn what_is_json_is_what_serde_json_takes() {
-        let words = ["{", "}", "[", "]", ",", ":", "\"a\"", "1", "-0.5e+3", "01", "true", "nul", "\"\\u00e9\"", " ", "\"\\x\""];
+        let words =
+            ["{", "}", "[", "]", ",", ":", "\"a\"", "1", "-0.5e+3", "01", "true", "nul", "\"\\u00e9\"", " ", "\"\\x\""];
         // Every text of up to four words.
         for a in words {
             for b in words {
@@ -307,7 +308,8 @@ mod tests {
 
     #[test]
     fn texts_and_numbers_come_out_whole() {
-        let mut json = Json::new("[\"plain é\", \"a\\n\\\"\\ud83d\\ude00\", 9007199254740993, null]".as_bytes()).unwrap();
+        let mut json =
+            Json::new("[\"plain é\", \"a\\n\\\"\\ud83d\\ude00\", 9007199254740993, null]".as_bytes()).unwrap();
         let mut found = Vec::new();
         json.array::<JsonError>(|json| {
             found.push(json.scalar()?);
@@ -329,7 +331,9 @@ mod tests {
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(accepts(&deep(60)) && !accepts(&deep(100)));
         assert!(Json::new(b"\"\xff\"").is_err());
-        for text in ["\"\u{1}\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"open", "1.", "1e", "-", "[1,]", "{\"a\":1,}", "1 2"] {
+        for text in
+            ["\"\u{1}\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"open", "1.", "1e", "-", "[1,]", "{\"a\":1,}", "1 2"]
+        {
             assert!(!accepts(text), "{text}");
         }
     }

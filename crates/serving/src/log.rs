@@ -16,8 +16,8 @@ pub(crate) use builder::prediction_columns;
 pub(crate) use flush::Flusher;
 pub(crate) use ids::PredictionIds;
 
-use builder::Chunk;
 use crate::metrics::ModelMetrics;
+use builder::Chunk;
 
 /// What is logged and how much may wait in memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -98,7 +98,12 @@ impl Models {
     }
 
     /// As [`Self::get`], if `version` is the one that answers; empty is any.
-    pub(crate) fn get_version(&self, project: &Project, name: &str, version: &str) -> Result<Arc<Deployed>, ServingError> {
+    pub(crate) fn get_version(
+        &self,
+        project: &Project,
+        name: &str,
+        version: &str,
+    ) -> Result<Arc<Deployed>, ServingError> {
         let deployed = self.get(project, name)?;
         if version.is_empty() || version.parse() == Ok(deployed.version) {
             return Ok(deployed);
@@ -189,7 +194,8 @@ impl Models {
             name: wanted.name.clone(),
             which: Some(which),
         };
-        let request = caller.map_or_else(|| tonic::Request::new(message.clone()), |caller| caller.request(message.clone()));
+        let request =
+            caller.map_or_else(|| tonic::Request::new(message.clone()), |caller| caller.request(message.clone()));
         let version = self.registry.clone().get_model_version(request).await?.into_inner().version;
         let version = version.ok_or_else(|| ServingError::request("version", "the registry answered none"))?;
         let artifact = gristmill_proto::artifact_ref("model", version.model.as_ref())
@@ -208,13 +214,13 @@ impl Models {
         artifact: ArtifactRef,
     ) -> Result<Arc<Deployed>, ServingError> {
         let file = self.store.project(&wanted.project).open(&artifact).await?.part(MODEL_PART)?.bytes().await?;
-        let (file, model) = tokio::task::spawn_blocking(move || read(file)).await.map_err(|_| ServingError::Thread)??;
+        let (file, model) =
+            tokio::task::spawn_blocking(move || read(file)).await.map_err(|_| ServingError::Thread)??;
         let metrics = self.metrics.of(wanted.project.as_str(), &wanted.name);
         let log = self.buffer(wanted, version.version, artifact, &model, metrics.clone());
         let loaded_at = self.clock.now();
-        let Wanted { project, name, .. } = wanted.clone();
-        let version = version.version;
-        Ok(Arc::new(Deployed::new(project, name, version, artifact, file, model, loaded_at, log, metrics)))
+        let (name, version) = (wanted.name.clone(), version.version);
+        Ok(Arc::new(Deployed::new(name, version, artifact, file, model, loaded_at, log, metrics)))
     }
 
     fn buffer(

@@ -134,7 +134,12 @@ impl Slot<'_> {
     }
 }
 
-fn read_slot<'a>(json: &mut Json<'a>, column_type: &ColumnType, name: &str, row: usize) -> Result<Slot<'a>, ServingError> {
+fn read_slot<'a>(
+    json: &mut Json<'a>,
+    column_type: &ColumnType,
+    name: &str,
+    row: usize,
+) -> Result<Slot<'a>, ServingError> {
     let at = || format!("rows[{row}].{}", short(name));
     if let b'{' | b'[' = json.peek()? {
         return Err(ServingError::request(at(), "is an object or array: write a number, a text, true, false or null"));
@@ -232,7 +237,8 @@ mod tests {
             [1, 12345678901234567890.5, 0.1], {"id": -1}], "parameters": {}}"#;
         let found = read(body).unwrap();
         assert_eq!(found[0], "[Int(9007199254740993), Decimal { scale: 2, unscaled: 10 }, Text(\"Lyon\")]");
-        let second = "[Int(1), Decimal { scale: 1, unscaled: 123456789012345678905 }, Decimal { scale: 1, unscaled: 1 }]";
+        let second =
+            "[Int(1), Decimal { scale: 1, unscaled: 123456789012345678905 }, Decimal { scale: 1, unscaled: 1 }]";
         assert_eq!(found[1], second);
         assert_eq!(found[2], "[Int(-1), Missing, Missing]");
     }

@@ -56,8 +56,7 @@ impl ServingService for Service {
         request: Request<ListDeploymentsRequest>,
     ) -> Result<Response<ListDeploymentsResponse>, Status> {
         let project = Caller::of(&request)?.project(&request.get_ref().project)?;
-        let deployments =
-            self.0.list(&project).iter().map(|(name, entry)| deployment(&project, name, entry)).collect();
+        let deployments = self.0.list(&project).iter().map(|(name, entry)| deployment(&project, name, entry)).collect();
         Ok(Response::new(ListDeploymentsResponse { deployments }))
     }
 

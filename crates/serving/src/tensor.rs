@@ -97,7 +97,9 @@ impl Datatype {
             ColumnType::Bool => Self::Bool,
             ColumnType::Int => Self::Int64,
             ColumnType::Float => Self::Fp64,
-            ColumnType::Decimal { .. } | ColumnType::Text | ColumnType::Date | ColumnType::Timestamp { .. } => Self::Bytes,
+            ColumnType::Decimal { .. } | ColumnType::Text | ColumnType::Date | ColumnType::Timestamp { .. } => {
+                Self::Bytes
+            }
         }
     }
 }
@@ -140,9 +142,10 @@ pub(crate) fn table(tensors: &[Tensor], signature: &Signature) -> Result<Columns
     let limit = Limits::DEFAULT.request_rows;
     for (index, tensor) in tensors.iter().enumerate() {
         let at = || format!("inputs[{index}]");
-        let expected = tensor.shape.iter().try_fold(1_usize, |product, size| {
-            usize::try_from(*size).ok().and_then(|size| product.checked_mul(size))
-        });
+        let expected = tensor
+            .shape
+            .iter()
+            .try_fold(1_usize, |product, size| usize::try_from(*size).ok().and_then(|size| product.checked_mul(size)));
         if expected != Some(tensor.data.len()) {
             let problem = format!("has {} elements for shape {:?}", tensor.data.len(), tensor.shape);
             return Err(ServingError::request(at(), problem));
@@ -153,9 +156,11 @@ pub(crate) fn table(tensors: &[Tensor], signature: &Signature) -> Result<Columns
         return Err(ServingError::Limit { what: "rows", limit });
     }
     let columns = match tensors {
-        [tensor] if is_matrix(tensor, inputs.len()) => {
-            inputs.iter().enumerate().map(|(index, input)| tensor.data.column(&input.name, inputs.len(), index)).collect()
-        }
+        [tensor] if is_matrix(tensor, inputs.len()) => inputs
+            .iter()
+            .enumerate()
+            .map(|(index, input)| tensor.data.column(&input.name, inputs.len(), index))
+            .collect(),
         _ => by_name(tensors)?,
     };
     let columns = decimals(columns, signature)?;
@@ -172,7 +177,8 @@ fn by_name(tensors: &[Tensor]) -> Result<Vec<Column>, ServingError> {
     let column = |(index, tensor): (usize, &Tensor)| match tensor.shape.as_slice() {
         [_] | [_, 1] => Ok(tensor.data.column(&tensor.name, 1, 0)),
         shape => {
-            let problem = format!("has shape {shape:?}: send each input as [rows], or all numbers as one [rows, inputs]");
+            let problem =
+                format!("has shape {shape:?}: send each input as [rows], or all numbers as one [rows, inputs]");
             Err(ServingError::request(format!("inputs[{index}]"), problem))
         }
     };

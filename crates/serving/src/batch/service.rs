@@ -99,7 +99,8 @@ fn csv(message: Option<&table::CsvOptions>) -> Result<CsvOptions, Problem> {
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
             (Some(character), None) if character.is_ascii() => Ok(character),
-            _ => Err(Problem::invalid("INVALID_SPEC", format!("{field} must be one ASCII character")).violation(field, "one ASCII character")),
+            _ => Err(Problem::invalid("INVALID_SPEC", format!("{field} must be one ASCII character"))
+                .violation(field, "one ASCII character")),
         }
     };
     if !message.delimiter.is_empty() {

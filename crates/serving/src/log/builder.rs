@@ -30,7 +30,10 @@ enum Builder {
     Date(Vec<Option<i32>>),
     Timestamp(Vec<Option<Micros>>),
     /// Ends of the rows' texts in one text; a null ends where it starts.
-    Text { text: String, ends: Vec<(usize, bool)> },
+    Text {
+        text: String,
+        ends: Vec<(usize, bool)>,
+    },
 }
 
 impl Chunk {

@@ -29,7 +29,10 @@ fn tensor(index: usize, input: InferInputTensor, raw: Option<Vec<u8>>) -> Result
             return Err(ServingError::request(at, "has contents although the request has raw_input_contents"));
         }
         (Some(raw), _) => of_raw(datatype, &raw).ok_or_else(|| {
-            ServingError::request(format!("raw_input_contents[{index}]"), format!("is not a row of {}", datatype.as_str()))
+            ServingError::request(
+                format!("raw_input_contents[{index}]"),
+                format!("is not a row of {}", datatype.as_str()),
+            )
         })?,
         (None, contents) => of_contents(datatype, contents.unwrap_or_default(), &at)?,
     };
@@ -173,7 +176,13 @@ mod tests {
 
     #[test]
     fn halves_have_their_values() {
-        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65_504.0), (0x0001, 5.960_464_477_539_063e-8), (0x3555, 0.333_251_953_125)];
+        let cases = [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65_504.0),
+            (0x0001, 5.960_464_477_539_063e-8),
+            (0x3555, 0.333_251_953_125),
+        ];
         for (bits, value) in cases {
             assert_eq!(half(bits), value, "{bits:x}");
         }

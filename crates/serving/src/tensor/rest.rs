@@ -46,7 +46,8 @@ impl Request {
         })?;
         json.end()?;
         let inputs = inputs.ok_or_else(|| ServingError::request("inputs", "is missing: send one tensor per input"))?;
-        request.tensors = inputs.into_iter().enumerate().map(|(index, input)| input.tensor(index)).collect::<Result<_, _>>()?;
+        request.tensors =
+            inputs.into_iter().enumerate().map(|(index, input)| input.tensor(index)).collect::<Result<_, _>>()?;
         Ok(request)
     }
 }
@@ -168,7 +169,9 @@ pub(crate) fn write_answer(
     let mut tensors = Vec::new();
     for name in outputs(&request.outputs, deployed.task())? {
         tensors.push(match (name, deployed.task()) {
-            ("probability", _) => output(name, Datatype::Fp64, &[rows, predictions.labels.len()], json!(predictions.probabilities)),
+            ("probability", _) => {
+                output(name, Datatype::Fp64, &[rows, predictions.labels.len()], json!(predictions.probabilities))
+            }
             ("prediction_id", _) => {
                 let ids = (0..rows as u64).map(|row| deployed.log.ids.text(first + row));
                 output(name, Datatype::Bytes, &[rows], ids.collect())

@@ -68,9 +68,12 @@ async fn a_dataset_keeps_its_row_keys_and_warnings_say_what_was_odd() {
     let signature = with_range.signature.as_mut().unwrap();
     (signature.inputs[0].min, signature.inputs[0].max) = (Some(-1.0), Some(1.0));
     let model = world.store(with_range).await;
-    let mut columns = vec![Column::int("_row_key", [Some(71), Some(72)]), Column::new("late", Values::Bool(vec![true; 2]))];
+    let mut columns =
+        vec![Column::int("_row_key", [Some(71), Some(72)]), Column::new("late", Values::Bool(vec![true; 2]))];
     columns.extend(table().select(&["x", "n", "city", "price"]).into_columns());
-    let dataset = world.sandbox.dataset(&Columns::new(columns).unwrap(), &json!({})).await;
+    let mut parquet = Vec::new();
+    write_parquet(&Columns::new(columns).unwrap(), &mut parquet).unwrap();
+    let dataset = world.sandbox.dataset(parquet, &json!({})).await;
     let spec = PredictionSpec { model: Some(model.into()), input: Some(dataset.into()), ..Default::default() };
     let job = run(&world, spec.clone()).await;
     let result = job.result.clone().expect("a result");
@@ -99,7 +102,9 @@ async fn parquet_in_is_predicted_to_the_bit() {
     let mut bytes = Vec::new();
     write_parquet(&rows, &mut bytes).unwrap();
     let input = source(&world, bytes).await;
-    let job = run(&world, PredictionSpec { model: Some(model.into()), input: Some(input.into()), ..Default::default() }).await;
+    let job =
+        run(&world, PredictionSpec { model: Some(model.into()), input: Some(input.into()), ..Default::default() })
+            .await;
     let path = world.sandbox.folder().join("predictions.parquet");
     std::fs::write(&path, part(&world, &job, "rows.parquet").await).unwrap();
     let found = read_parquet(&path).unwrap();
@@ -112,14 +117,17 @@ async fn bad_specs_and_bad_rows_are_named() {
     let world = World::new().await;
     let model = world.store(message(1.5)).await;
     let input = source(&world, b"x,city\n1,Lyon\n".to_vec()).await;
-    let refused = world.predictions().create_prediction_job(CreatePredictionJobRequest {
+    let mut predictions = world.predictions();
+    let refused = predictions.create_prediction_job(CreatePredictionJobRequest {
         spec: Some(PredictionSpec { model: Some(input.into()), input: Some(model.into()), ..Default::default() }),
         ..Default::default()
     });
     let status = refused.await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("model: is a source, needed is a model"), "{}", status.message());
-    let job = run(&world, PredictionSpec { model: Some(model.into()), input: Some(input.into()), ..Default::default() }).await;
+    let job =
+        run(&world, PredictionSpec { model: Some(model.into()), input: Some(input.into()), ..Default::default() })
+            .await;
     let error = job.job.unwrap().error.unwrap();
     assert_eq!(error.reason, "MISSING_COLUMNS");
     assert!(error.message.contains("`n`"), "{}", error.message);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gristmill_frame::read_parquet;
 use gristmill_proto::serving::FlushInferenceLogRequest;
+use gristmill_runtime::Process;
 use gristmill_serving::{LogConfig, ServingConfig};
 use gristmill_store::RootProvider as _;
 use gristmill_testkit::Sandbox;
@@ -86,11 +87,11 @@ async fn a_full_buffer_drops_and_counts_and_the_drain_writes_the_rest() {
     assert!(total >= 3);
 
     world.post("/v1/models/taxi:predict", ROWS).await;
-    let World { sandbox, registry, serving, .. } = world;
+    let World { mut sandbox, registry, serving, .. } = world;
     sandbox.deps.process.shutdown.request();
     serving.finished().await;
     // The log of the ended process is there for the next.
-    let sandbox = Sandbox { deps: gristmill_stage::StageDeps { process: Default::default(), ..sandbox.deps.clone() }, ..sandbox };
+    sandbox.deps.process = Process::new();
     let world = World::with(sandbox, registry, &ServingConfig::default()).await;
     assert!(logs(&world).await.len() > written.len());
 }

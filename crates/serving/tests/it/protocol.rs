@@ -2,8 +2,8 @@
 
 use gristmill_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use gristmill_proto::inference::{
-    InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelReadyRequest, ServerLiveRequest,
-    ServerReadyRequest,
+    InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelReadyRequest,
+    ServerLiveRequest, ServerReadyRequest,
 };
 use serde_json::json;
 use tonic::Code;
@@ -52,13 +52,20 @@ async fn columns_over_rest_are_answered_as_tensors() {
     let (status, answer) = world.post("/v2/models/taxi/infer", &asked.replace("probability", "proba")).await;
     assert_eq!(status, 400);
     assert!(answer["error"].as_str().unwrap().contains("there are prediction, probability"), "{answer}");
-    let (status, answer) = world.post("/v2/models/taxi/infer", &COLUMNS.replace("[2], \"data\": [0.5", "[3], \"data\": [0.5")).await;
+    let (status, answer) =
+        world.post("/v2/models/taxi/infer", &COLUMNS.replace("[2], \"data\": [0.5", "[3], \"data\": [0.5")).await;
     assert_eq!(status, 400);
     assert!(answer["error"].as_str().unwrap().contains("inputs[0]: has 2 elements"), "{answer}");
 }
 
 fn tensor(name: &str, datatype: &str, contents: InferTensorContents) -> InferInputTensor {
-    InferInputTensor { name: name.into(), datatype: datatype.into(), shape: vec![2], contents: Some(contents), ..Default::default() }
+    InferInputTensor {
+        name: name.into(),
+        datatype: datatype.into(),
+        shape: vec![2],
+        contents: Some(contents),
+        ..Default::default()
+    }
 }
 
 fn typed() -> ModelInferRequest {
@@ -104,8 +111,9 @@ async fn infer(world: &World, request: ModelInferRequest) -> ModelInferResponse 
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_answers_typed_and_raw_alike() {
     let world = World::serving_taxi().await;
-    let metadata = world.inference().model_metadata(ModelMetadataRequest { name: "taxi".into(), version: "1".into() });
-    assert_eq!(metadata.await.unwrap().into_inner().inputs[0].datatype, "FP64");
+    let request = ModelMetadataRequest { name: "taxi".into(), version: "1".into() };
+    let metadata = world.inference().model_metadata(request).await;
+    assert_eq!(metadata.unwrap().into_inner().inputs[0].datatype, "FP64");
     let answer = infer(&world, typed()).await;
     assert_eq!((answer.id.as_str(), answer.outputs.len()), ("g", 3));
     let probabilities = answer.outputs[1].contents.as_ref().unwrap().fp64_contents.clone();

@@ -41,7 +41,13 @@ impl Registry {
         self.state.lock().unwrap().aliases.insert(key, version);
         self.moves.send_modify(|moves| {
             let sequence = moves.len() as i64 + 1;
-            let moved = AliasMove { sequence, name: name.into(), alias: alias.into(), to_version: version, ..Default::default() };
+            let moved = AliasMove {
+                sequence,
+                name: name.into(),
+                alias: alias.into(),
+                to_version: version,
+                ..Default::default()
+            };
             moves.push(moved);
         });
     }
@@ -61,7 +67,7 @@ fn elsewhere<T>() -> Result<Response<T>, Status> {
 }
 
 #[tonic::async_trait]
-impl RegistryService for std::sync::Arc<Registry> {
+impl RegistryService for Registry {
     type WatchModelAliasesStream = BoxStream<'static, Result<WatchModelAliasesResponse, Status>>;
 
     async fn get_model_version(

@@ -18,7 +18,9 @@ async fn rows_are_answered_to_the_bit_with_ids_of_their_own() {
     }
     assert_ne!(predictions[0]["prediction_id"], predictions[1]["prediction_id"]);
     // One row, as an array, takes the shorter way to the same bits.
-    let (_, one) = world.post("/v1/models/taxi:predict", r#"{"instances": [[0.5, 3, "Lyon", 12.5, "1970-01-01T10:00:00Z"]]}"#).await;
+    let (_, one) = world
+        .post("/v1/models/taxi:predict", r#"{"instances": [[0.5, 3, "Lyon", 12.5, "1970-01-01T10:00:00Z"]]}"#)
+        .await;
     assert_eq!(one["predictions"][0]["probability"], predictions[0]["probability"]);
     let (_, none) = world.post("/v1/models/taxi:predict", r#"{"rows": []}"#).await;
     assert_eq!(none["predictions"], json!([]));
@@ -54,7 +56,10 @@ async fn what_is_wrong_is_answered_with_its_place_and_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rows_are_one_request() {
     let world = World::serving_taxi().await;
-    let body = format!(r#"{{"rows": [{}[0.5, 3, "Lyon", 12.5, "1970-01-01T10:00:00Z"]]}}"#, "[0.5, 1, null, null, null],".repeat(9_999));
+    let body = format!(
+        r#"{{"rows": [{}[0.5, 3, "Lyon", 12.5, "1970-01-01T10:00:00Z"]]}}"#,
+        "[0.5, 1, null, null, null],".repeat(9_999)
+    );
     let (status, answer) = world.post("/v1/models/taxi:predict", &body).await;
     let predictions = answer["predictions"].as_array().unwrap();
     assert_eq!((status, predictions.len()), (200, 10_000));
@@ -66,7 +71,10 @@ async fn the_model_file_is_handed_out_as_it_is() {
     let world = World::serving_taxi().await;
     let (_, models) = world.get("/v1/models").await;
     let taxi = &models["models"][0];
-    assert_eq!((&taxi["name"], &taxi["ready"], &taxi["inputs"][3]["type"]), (&json!("taxi"), &json!(true), &json!("decimal(2)")));
+    assert_eq!(
+        (&taxi["name"], &taxi["ready"], &taxi["inputs"][3]["type"]),
+        (&json!("taxi"), &json!(true), &json!("decimal(2)"))
+    );
     let (status, file) = world.call("GET", "/v1/models/taxi/file", "", "").await;
     assert_eq!(status, 200);
     assert_eq!(json!(Digest::of(&file).to_string()), taxi["file_digest"]);

@@ -8,9 +8,9 @@ use gristmill_model::{Model, file, proto};
 use gristmill_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use gristmill_proto::registry::registry_service_server::RegistryServiceServer;
 use gristmill_proto::serving::Deployment;
+use gristmill_proto::serving::ListDeploymentsRequest;
 use gristmill_proto::serving::prediction_service_client::PredictionServiceClient;
 use gristmill_proto::serving::serving_service_client::ServingServiceClient;
-use gristmill_proto::serving::ListDeploymentsRequest;
 use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Surface};
 use gristmill_serving::{Serving, ServingConfig};
@@ -40,7 +40,7 @@ impl World {
     pub async fn with(sandbox: Sandbox, registry: Arc<Registry>, config: &ServingConfig) -> Self {
         let routes = LocalRoutes::new();
         let (stage, serving) = gristmill_serving::open(&sandbox.deps, config, routes.channel("serving")).await.unwrap();
-        let services = stage.services.add(RegistryServiceServer::new(Arc::clone(&registry)));
+        let services = stage.services.add(RegistryServiceServer::from_arc(Arc::clone(&registry)));
         let config = ServerConfig::default();
         let server = Server::build(services, Auth::LoopbackOnly, &config, &sandbox.deps.process).await.unwrap();
         let server = Arc::new(server);
@@ -194,10 +194,7 @@ pub fn table() -> Columns {
         Column::int("n", [Some(3), Some(0)]),
         Column::text("city", [Some("Lyon"), None]),
         Column::with_valid("price", Values::Decimal { scale: 2, unscaled: vec![1_250, 0] }, vec![true, false]),
-        Column::new(
-            "at",
-            Values::Timestamp { zone: Some("UTC".into()), micros: vec![36_000_000_000, 7_200_000_000] },
-        ),
+        Column::new("at", Values::Timestamp { zone: Some("UTC".into()), micros: vec![36_000_000_000, 7_200_000_000] }),
     ])
     .unwrap()
 }

@@ -1,1 +1,17 @@
-//! Stage: model, test split, gate and champion to a report and a verdict.
+#![doc = include_str!("../README.md")]
+
+mod convert;
+mod document;
+mod error;
+mod evaluate;
+mod opened;
+mod page;
+mod run;
+mod service;
+mod stage;
+
+pub use document::{Curves, Evaluation, ModelFacts, RowFacts, VerdictFile};
+pub use error::EvaluationError;
+pub use evaluate::{Candidate, Inputs, Settings, evaluate};
+pub use page::page;
+pub use stage::{LOGIC_VERSION, open};

@@ -156,6 +156,10 @@ async fn claims_give_one_job_each_in_a_fair_order(bench: Bench) {
 async fn newer_specs_are_left_for_newer_workers(bench: Bench) {
     bench.ledger.submit(submit("new").spec_version(2)).await.unwrap();
     assert!(bench.ledger.claim(&claim("old")).await.unwrap().is_none());
+    let old = bench.submit("old").await.id;
+    // Does not wait for long: there is something that the older worker understands.
+    bench.ledger.work_available(&claim("old"), Duration::from_secs(600)).await.unwrap();
+    assert_eq!(bench.claim().await.job.id, old);
     let mut newer = claim("new");
     newer.spec_version = 2;
     assert!(bench.ledger.claim(&newer).await.unwrap().is_some());

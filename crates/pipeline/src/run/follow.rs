@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
     }
 
     /// Records a step that its stage would not take; answers the error that ends the run.
-    async fn refused(&self, open: &Open, stage: &str, error: JobError) -> Result<JobError, JobError> {
+    pub(crate) async fn refused(&self, open: &Open, stage: &str, error: JobError) -> Result<JobError, JobError> {
         if !error.is_interrupted() && !error.transient {
             let message = gristmill_proto::job::JobError {
                 reason: error.reason.clone(),

@@ -65,21 +65,32 @@ impl Run<'_> {
         }
         self.attempt.progress("registration", -1.0, "");
         let open = self.open();
-        let known = self.known_version(pipeline, study, verdict).await?;
-        let cached = known.is_some();
-        let version = match known {
-            Some(version) => version,
-            None => {
-                let request = self.version_request(pipeline, study, prepared, evaluated);
-                let registry = &self.clients.registry;
-                let create = || async { registry.clone().create_model_version(request.clone()).await };
-                let answer = self.call("registration", create).await?.into_inner();
-                answer.version.ok_or_else(|| JobError::internal("the registry answered without a version"))?
-            }
+        let (version, cached) = match self.known_or_new(pipeline, study, prepared, evaluated).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.refused(&open, "registration", error).await?),
         };
         let outputs = version.model.iter().chain(&version.evaluation).cloned().collect();
         self.steps.put(&open, &done("registration", cached, outputs), true).await?;
         Ok(Some(version))
+    }
+
+    /// The version, and whether it was there before.
+    async fn known_or_new(
+        &self,
+        pipeline: &Pipeline,
+        study: &StudyResult,
+        prepared: &PreparationResult,
+        evaluated: &EvaluationResult,
+    ) -> Result<(ModelVersion, bool), JobError> {
+        if let Some(version) = self.known_version(pipeline, study, verdict(evaluated).0).await? {
+            return Ok((version, true));
+        }
+        let request = self.version_request(pipeline, study, prepared, evaluated);
+        let registry = &self.clients.registry;
+        let create = || async { registry.clone().create_model_version(request.clone()).await };
+        let answer = self.call("registration", create).await?.into_inner();
+        let version = answer.version.ok_or_else(|| JobError::internal("the registry answered without a version"))?;
+        Ok((version, false))
     }
 
     async fn known_version(
@@ -155,16 +166,29 @@ impl Run<'_> {
         let open = self.open();
         let cached = aliases.contains(alias);
         if !cached {
-            let before = if *alias == pipeline.evaluation.champion {
-                champion.map_or(0, |champion| champion.version)
-            } else {
-                self.version_at(pipeline, alias).await?.map_or(0, |version| version.version)
-            };
-            self.move_alias(pipeline, version, before).await?;
+            if let Err(error) = self.move_from(pipeline, version, champion).await {
+                return Err(self.refused(&open, "promotion", error).await?);
+            }
             aliases.push(alias.clone());
         }
         self.steps.put(&open, &done("promotion", cached, Vec::new()), true).await?;
         Ok(aliases)
+    }
+
+    /// Moves the alias from where it stood when the comparison was made.
+    async fn move_from(
+        &self,
+        pipeline: &Pipeline,
+        version: &ModelVersion,
+        champion: Option<&ModelVersion>,
+    ) -> Result<(), JobError> {
+        let alias = &pipeline.registry.promote;
+        let before = if *alias == pipeline.evaluation.champion {
+            champion.map_or(0, |champion| champion.version)
+        } else {
+            self.version_at(pipeline, alias).await?.map_or(0, |version| version.version)
+        };
+        self.move_alias(pipeline, version, before).await
     }
 
     async fn move_alias(&self, pipeline: &Pipeline, version: &ModelVersion, before: u32) -> Result<(), JobError> {

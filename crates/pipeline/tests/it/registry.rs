@@ -23,6 +23,8 @@ pub struct Book {
     pub versions: Vec<ModelVersion>,
     pub aliases: BTreeMap<String, u32>,
     pub moves: u32,
+    /// Somebody else moves the champion's alias just before it is moved.
+    pub overtaken: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +102,9 @@ impl RegistryService for Registry {
     ) -> Result<Response<SetModelAliasResponse>, Status> {
         let m = request.into_inner();
         let mut book = self.0.lock().unwrap();
+        if std::mem::take(&mut book.overtaken) {
+            book.aliases.insert(m.alias.clone(), 77);
+        }
         let now = book.aliases.get(&m.alias).copied().unwrap_or(0);
         if m.expected_version.is_some_and(|expected| expected != now) {
             return Err(Status::aborted("the alias has moved"));

@@ -196,3 +196,15 @@ async fn bad_files_are_refused_at_once() {
     let list = house.client().list_run_jobs(ListRunJobsRequest::default()).await.unwrap().into_inner();
     assert!(list.jobs.is_empty(), "nothing was recorded");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_champion_that_moved_meanwhile_is_not_overwritten() {
+    let (_folder, house) = house().await;
+    house.registry.0.lock().unwrap().overtaken = true;
+    let run = house.run(TEXT).await;
+    assert_eq!(state(&run), JobState::Failed);
+    let last = run.steps.last().unwrap();
+    assert_eq!((last.stage.as_str(), last.state()), ("promotion", JobState::Failed));
+    assert!(last.error.as_ref().unwrap().message.contains("the alias has moved"), "{last:?}");
+    assert_eq!(house.registry.0.lock().unwrap().aliases["champion"], 77);
+}

@@ -7,7 +7,7 @@ use gristmill_types::SecretRef;
 
 /// MLOps for tabular data: from several sources to a served and watched model.
 #[derive(Debug, Parser)]
-#[command(name = "gristmill", version, about, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "gristmill", version, about, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -33,7 +33,7 @@ pub struct Global {
     /// No progress on standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// What is logged to standard error [default: `warn`, for `up` `info`]
+    /// What is logged to standard error [default: `error`, for `up` `info`]
     #[arg(long, global = true, env = "GRISTMILL_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }

@@ -58,7 +58,7 @@ async fn command(cli: Cli) -> Result<Exit, Failure> {
         other => other,
     };
     let log =
-        TelemetryConfig { log: global.log.clone().unwrap_or_else(|| "warn".into()), ..TelemetryConfig::default() };
+        TelemetryConfig { log: global.log.clone().unwrap_or_else(|| "error".into()), ..TelemetryConfig::default() };
     let endpoint = std::env::var(ENDPOINT_VARIABLE).ok();
     let _telemetry = telemetry::init("gristmill", &log, endpoint.as_deref()).map_err(Failure::usage)?;
     process.shutdown.listen()?;

@@ -86,7 +86,7 @@ fn stem(path: &Path) -> String {
 fn scalar(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'))
-        && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
     // A JSON string is a YAML string.
     if plain { text.to_owned() } else { serde_json::Value::from(text.replace('$', "$$")).to_string() }
 }
@@ -106,7 +106,9 @@ mod tests {
         for (file, name) in cases {
             assert_eq!(stem(Path::new(file)), name);
         }
-        assert_eq!(scalar("y"), "y");
+        assert_eq!(scalar("late"), "late");
+        // YAML 1.1 reads them as truth values, and some readers still do.
+        assert_eq!(scalar("y"), "\"y\"");
         assert_eq!(scalar("no"), "\"no\"");
         assert_eq!(scalar("a: b"), "\"a: b\"");
         assert_eq!(scalar("cost $"), "\"cost $$\"");

@@ -8,7 +8,8 @@ use gristmill_proto::monitoring::{
     CreateMonitoringJobRequest, GetMonitoringJobRequest, MonitoringJob, MonitoringSpec, MonitoringState,
     WatchMonitoringJobRequest,
 };
-use gristmill_rpc::{Channel, LocalRoutes};
+use gristmill_rpc::Channel;
+use gristmill_rpc::channel::LocalRoutes;
 use gristmill_testkit::{Sandbox, Started, put};
 use gristmill_types::{ArtifactKind, ArtifactRef, Columns};
 use serde_json::json;

@@ -118,7 +118,7 @@ fn headline_metrics(documents: &Documents) -> Option<Markup> {
     const SHOWN: [&str; 7] = ["roc_auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "macro_f1", "r2"];
     let evaluation = documents.evaluation.as_ref()?;
     let level = evaluation.estimates.resampling.confidence;
-    let note = format!("{} % interval over {}s", significant(level * 100.0, 3), evaluation.rows.unit);
+    let note = format!("{} % intervals; unit of dependence: {}", significant(level * 100.0, 3), evaluation.rows.unit);
     let shown = evaluation.estimates.metrics.iter().filter(|metric| SHOWN.contains(&metric.metric.name()));
     let items: Vec<MetricBar> = shown
         .filter_map(|metric| {

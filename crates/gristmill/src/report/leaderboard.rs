@@ -100,9 +100,20 @@ fn progress(board: &Board) -> Option<Markup> {
     let mut losses: Vec<(u32, f64)> =
         board.leaderboard.iter().filter_map(|report| Some((report.number, report.loss()?))).collect();
     losses.sort_by_key(|(number, _)| *number);
+    let all = losses.len();
+    let mut sorted: Vec<f64> = losses.iter().map(|(_, loss)| *loss).collect();
+    sorted.sort_by(f64::total_cmp);
+    // One hopeless trial would flatten all others.
+    if let (Some(best), Some(median)) = (sorted.first(), sorted.get(sorted.len() / 2)) {
+        let most = best + 4.0 * (median - best).max(best.abs() * 0.01);
+        losses.retain(|(_, loss)| *loss <= most);
+    }
     if losses.len() < 3 {
         return None;
     }
+    let left = all - losses.len();
+    let subtitle =
+        if left == 0 { String::new() } else { format!("{left} of {all} trials are far above and not drawn") };
     let each = losses.iter().map(|(number, loss)| (f64::from(*number), *loss)).collect();
     let mut best = f64::INFINITY;
     let so_far = losses.iter().map(|(number, loss)| {
@@ -111,6 +122,7 @@ fn progress(board: &Board) -> Option<Markup> {
     });
     let lines = Lines {
         title: "The search".into(),
+        subtitle,
         x_label: "Trial".into(),
         y_label: words(&board.objective),
         series: vec![

@@ -4,6 +4,9 @@ use super::distance::{jensen_shannon, psi};
 use super::window::{Window, Windows};
 use crate::special;
 
+/// How far an extrapolated threshold may exceed the largest distance of the reference itself.
+const BEYOND: f64 = 1.5;
+
 /// Running counts: entry `unit × bins + bin` is the number of rows of that bin in all units before `unit`.
 struct Running {
     bins: usize,
@@ -71,7 +74,8 @@ pub(super) fn thresholds(codes: &[u32], bins: usize, windows: &Windows, level: f
 }
 
 /// The conservative quantile: the order statistic that a further exchangeable value exceeds with at most
-/// 1 − `level`. Where there are too few values for that, the tail of a log-normal fitted to them goes on.
+/// 1 − `level`. Where there are too few values for that, the tail of a log-normal fitted to them goes on, but
+/// never beyond [`BEYOND`] times the largest: what was never nearly seen is not extrapolated into silence.
 fn quantile(mut values: Vec<f64>, level: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let place = libm::ceil(level * (values.len() + 1) as f64) as usize;
@@ -84,5 +88,5 @@ fn quantile(mut values: Vec<f64>, level: f64) -> f64 {
     let mean = logs.iter().sum::<f64>() / count;
     let spread = (logs.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
     let tail = libm::exp(mean + spread * special::normal_quantile(level));
-    if tail.is_finite() { largest.max(tail) } else { largest }
+    if tail.is_finite() { tail.clamp(largest, BEYOND * largest) } else { largest }
 }

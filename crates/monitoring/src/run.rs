@@ -54,7 +54,7 @@ impl Work for MonitoringWork {
             })
             .await?;
         attempt.reach(CrashPoint::MidWork);
-        attempt.progress("writing the report", 0.9, &findings.summary());
+        attempt.progress("writing the report", 0.9, findings.summary());
         let document = serde_json::to_vec_pretty(&findings).map_err(MonitoringError::from)?;
         let inputs = [checked.model, baseline].into_iter().chain(checked.rows);
         attempt.reach(CrashPoint::BeforePut);

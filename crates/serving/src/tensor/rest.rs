@@ -136,26 +136,37 @@ fn elements(json: &mut Json<'_>, data: &mut Data, at: &str, datatype: Datatype) 
         if json.peek()? == b'[' {
             return elements(json, data, at, datatype);
         }
-        let scalar = json.scalar()?;
-        let read = match (&mut *data, &scalar) {
-            (Data::Bool(values), Scalar::Bool(value)) => Some(values.push(Some(*value))),
-            (Data::Int(values), Scalar::Number(text)) => text.parse().ok().map(|value| values.push(Some(value))),
-            (Data::Float(values), Scalar::Number(text)) => {
-                text.parse().ok().filter(|value: &f64| value.is_finite()).map(|value| values.push(Some(value)))
-            }
-            (Data::Text(values), Scalar::Text(text)) => Some(values.push(Some(text.to_string()))),
-            // Beyond the protocol, as dataframes need it: null is a missing value.
-            (Data::Bool(values), Scalar::Null) => Some(values.push(None)),
-            (Data::Int(values), Scalar::Null) => Some(values.push(None)),
-            (Data::Float(values), Scalar::Null) => Some(values.push(None)),
-            (Data::Text(values), Scalar::Null) => Some(values.push(None)),
-            _ => None,
-        };
-        read.ok_or_else(|| {
-            let problem = format!("element {} is not of {}", data.len(), datatype.as_str());
-            ServingError::request(format!("{at}.data"), problem)
-        })
+        if push(data, json.scalar()?) {
+            return Ok(());
+        }
+        let problem = format!("element {} is not of {}", data.len(), datatype.as_str());
+        Err(ServingError::request(format!("{at}.data"), problem))
     })
+}
+
+/// Adds an element; false if it is of another type. Beyond the protocol, as dataframes need it: null is a
+/// missing value.
+fn push(data: &mut Data, scalar: Scalar<'_>) -> bool {
+    fn add<T>(values: &mut Vec<Option<T>>, missing: bool, value: Option<T>) -> bool {
+        let fits = missing || value.is_some();
+        if fits {
+            values.push(value);
+        }
+        fits
+    }
+    let missing = scalar == Scalar::Null;
+    let number = if let Scalar::Number(text) = scalar { Some(text) } else { None };
+    match data {
+        Data::Bool(values) => add(values, missing, if let Scalar::Bool(value) = scalar { Some(value) } else { None }),
+        Data::Int(values) => add(values, missing, number.and_then(|text| text.parse().ok())),
+        Data::Float(values) => {
+            let value = number.and_then(|text| text.parse().ok());
+            add(values, missing, value.filter(|value: &f64| value.is_finite()))
+        }
+        Data::Text(values) => {
+            add(values, missing, if let Scalar::Text(text) = scalar { Some(text.into_owned()) } else { None })
+        }
+    }
 }
 
 /// The answer's body.

@@ -134,12 +134,13 @@ async fn grpc_answers_typed_and_raw_alike() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_refuses_what_does_not_fit() {
     let world = World::serving_taxi().await;
-    let refused = async |change: fn(&mut ModelInferRequest)| {
+    type Change = fn(&mut ModelInferRequest);
+    let refused = async |change: Change| {
         let mut request = raw();
         change(&mut request);
         world.inference().model_infer(request).await.unwrap_err()
     };
-    let cases: [(fn(&mut ModelInferRequest), &str); 5] = [
+    let cases: [(Change, &str); 5] = [
         (|r| drop(r.raw_input_contents.pop()), "raw_input_contents: has 4 entries"),
         (|r| r.raw_input_contents[0].truncate(9), "raw_input_contents[0]: is not a row of FP64"),
         (|r| r.inputs[1].datatype = "INT65".into(), "inputs[1].datatype"),

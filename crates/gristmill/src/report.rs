@@ -9,7 +9,8 @@ mod usage;
 use gristmill_report::{Markup, MetricBar, MetricBars, Page, Section, Tone, banner, count, significant};
 use gristmill_stats::gate::State;
 
-pub use documents::{AnomalyFact, Documents, Registered, StepFact};
+pub use documents::Documents;
+use documents::{AnomalyFact, Registered};
 
 /// The page. What a run has not come to is left out; the same documents give the same bytes.
 pub fn run_report(documents: &Documents) -> String {

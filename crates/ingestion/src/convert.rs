@@ -47,7 +47,12 @@ pub(crate) fn check(spec: &message::IngestionSpec, settings: &Settings) -> Resul
     let integration = integration(spec.integration.as_ref(), &sources)?;
     let specs = sources.iter().map(|(name, (_, spec))| (name.clone(), spec.clone())).collect();
     integration.check(&specs, &settings.bounds)?;
-    Ok(Plan { sources, integration, expected: expected(&spec.expected_schema)?, refuse: refuse(&spec.refuse_anomalies)? })
+    Ok(Plan {
+        sources,
+        integration,
+        expected: expected(&spec.expected_schema)?,
+        refuse: refuse(&spec.refuse_anomalies)?,
+    })
 }
 
 fn location(field: &str, source: &message::Source) -> Result<Location, IngestionError> {
@@ -214,7 +219,8 @@ pub(crate) fn result(
     report: &Report,
     anomalies: &[Anomaly],
 ) -> message::IngestionResult {
-    let field = |name: &str, column_type: &ColumnType| table::Field { name: name.to_owned(), r#type: column_type.to_string() };
+    let field =
+        |name: &str, column_type: &ColumnType| table::Field { name: name.to_owned(), r#type: column_type.to_string() };
     message::IngestionResult {
         dataset: Some(dataset.into()),
         profile: Some(profile.into()),

@@ -13,7 +13,9 @@ pub enum IngestionError {
     #[error(transparent)]
     Frame(#[from] gristmill_frame::Error),
     /// The data is not what the expected schema says.
-    #[error("{count} anomalies against the expected schema, the first: {first}; correct the data or the schema, or set `refuse_anomalies: never`")]
+    #[error(
+        "{count} anomalies against the expected schema, the first: {first}; correct the data or the schema, or set `refuse_anomalies: never`"
+    )]
     Anomalies {
         /// How many are severe enough to refuse.
         count: usize,

@@ -21,7 +21,12 @@ pub fn profile_file(path: &Path, name: &str, spec: &SourceSpec) -> Result<Profil
 ///
 /// # Errors
 /// Whatever is wrong with the file, with line and column. Anomalies are no error here.
-pub fn validate_file(path: &Path, name: &str, spec: &SourceSpec, schema: &Schema) -> Result<Validation, IngestionError> {
+pub fn validate_file(
+    path: &Path,
+    name: &str,
+    spec: &SourceSpec,
+    schema: &Schema,
+) -> Result<Validation, IngestionError> {
     let rows = read_file(path, name, spec, &Bounds::default())?;
     Ok(validate(&rows, schema))
 }

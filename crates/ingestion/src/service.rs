@@ -4,10 +4,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use gristmill_proto::ingestion::ingestion_service_server::IngestionService;
 use gristmill_proto::ingestion::{
-    CancelIngestionJobRequest, CancelIngestionJobResponse, CreateIngestionJobRequest,
-    CreateIngestionJobResponse, GetIngestionJobRequest, GetIngestionJobResponse, ListIngestionJobsRequest,
-    ListIngestionJobsResponse, IngestionJob, IngestionResult, IngestionSpec, source, WatchIngestionJobRequest,
-    WatchIngestionJobResponse,
+    CancelIngestionJobRequest, CancelIngestionJobResponse, CreateIngestionJobRequest, CreateIngestionJobResponse,
+    GetIngestionJobRequest, GetIngestionJobResponse, IngestionJob, IngestionResult, IngestionSpec,
+    ListIngestionJobsRequest, ListIngestionJobsResponse, WatchIngestionJobRequest, WatchIngestionJobResponse, source,
 };
 use gristmill_rpc::Caller;
 use gristmill_rpc::error::Problem;
@@ -34,7 +33,8 @@ impl JobStage for Ingestion {
             match error {
                 IngestionError::Spec(violation) => problem.violation(violation.field, violation.description),
                 IngestionError::Frame(
-                    gristmill_frame::Error::Spec { field, problem: what } | gristmill_frame::Error::Sql { field, problem: what },
+                    gristmill_frame::Error::Spec { field, problem: what }
+                    | gristmill_frame::Error::Sql { field, problem: what },
                 ) => problem.violation(field, what),
                 _ => problem,
             }

@@ -132,9 +132,9 @@ impl Run<'_> {
         }
         match self.loaded.get(source).and_then(|loaded| loaded.available.as_ref()) {
             Some(Availability::Static) => None,
-            None => self.times_of(source).map(|column| {
-                format!("has times (`{column}`) but does not declare when its rows are available")
-            }),
+            None => self
+                .times_of(source)
+                .map(|column| format!("has times (`{column}`) but does not declare when its rows are available")),
             Some(Availability::At { column, .. }) => {
                 let times = self.table.times(occurrence)?;
                 let late = |(time, known): (&Option<i64>, &Option<i64>)| {

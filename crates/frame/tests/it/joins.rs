@@ -81,7 +81,9 @@ fn a_feature_from_the_future_is_refused_by_name() {
 
 #[test]
 fn a_source_with_times_must_say_when_it_is_known() {
-    let bench = Bench::new().csv("events", EVENTS).csv("places", "place,size,since\na,1,2023-01-01\nb,2,2023-01-01\nc,3,2025-01-01\n");
+    let bench = Bench::new()
+        .csv("events", EVENTS)
+        .csv("places", "place,size,since\na,1,2023-01-01\nb,2,2023-01-01\nc,3,2025-01-01\n");
     let mut places = join("places", &[("place", "place")]);
     places.columns = vec!["size".into()];
     let integration = known(steps("events", vec![Step::Join(places)]));

@@ -40,7 +40,9 @@ async fn files_that_are_no_tables() {
 
 async fn with(bench: &Bench, change: impl FnOnce(&mut IngestionSpec)) -> (String, String) {
     let events = bench.csv("events", EVENTS).await;
-    let mut twice = bench.csv("twice", "place,n,t\na,1,2024-01-01T10:00:00Z\na,2,2024-01-01T12:00:00Z\nb,3,2024-01-01T11:30:00Z\n").await;
+    let mut twice = bench
+        .csv("twice", "place,n,t\na,1,2024-01-01T10:00:00Z\na,2,2024-01-01T12:00:00Z\nb,3,2024-01-01T11:30:00Z\n")
+        .await;
     twice.available = Some(Availability { column: "t".into(), delay_seconds: 0 });
     let rare = bench.csv("rare", "place,r\nb,1\n").await;
     let mut spec = spec(vec![events, twice, rare], base());
@@ -55,7 +57,8 @@ fn steps(spec: &mut IngestionSpec) -> &mut Vec<gristmill_proto::ingestion::Integ
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_and_joins_that_go_wrong() {
     let bench = Bench::new().await;
-    let join = |source: &str| step(Step::Join(Join { source: source.into(), on: on("place", "place"), ..Join::default() }));
+    let join =
+        |source: &str| step(Step::Join(Join { source: source.into(), on: on("place", "place"), ..Join::default() }));
     let said = with(&bench, |spec| steps(spec).push(sql("SELECT idd FROM input"))).await;
     assert_eq!(said.0, "UNKNOWN_COLUMN");
     assert!(said.1.contains("there is no column `idd` (did you mean `id`?)"), "{}", said.1);

@@ -9,8 +9,8 @@ use gristmill_ingestion::{Settings, open_with};
 use gristmill_jobs::Ledger;
 use gristmill_proto::ingestion::ingestion_service_client::IngestionServiceClient;
 use gristmill_proto::ingestion::{
-    CreateIngestionJobRequest, DerivedColumn, Derive, GetIngestionJobRequest, IngestionJob, IngestionSpec,
-    Integration, IntegrationStep, JoinKey, Source, integration_step, source,
+    CreateIngestionJobRequest, Derive, DerivedColumn, GetIngestionJobRequest, IngestionJob, IngestionSpec, Integration,
+    IntegrationStep, JoinKey, Source, integration_step, source,
 };
 use gristmill_proto::job::JobState;
 use gristmill_proto::table::Field;
@@ -37,7 +37,8 @@ impl Bench {
         let roots = vec![sandbox.folder().join("allowed")];
         std::fs::create_dir(&roots[0]).unwrap();
         let bounds = Bounds { memory_bytes: 2 << 30, threads: 2, ..Bounds::default() };
-        let settings = Settings { roots, bounds, program: Program::test_harness("ingestion_child"), ..Settings::default() };
+        let settings =
+            Settings { roots, bounds, program: Program::test_harness("ingestion_child"), ..Settings::default() };
         let routes = LocalRoutes::new();
         let stage = open_with(&sandbox.deps, settings).await.unwrap();
         let ledger = Arc::clone(&stage.ledger);

@@ -95,7 +95,8 @@ async fn five_sources_become_a_dataset() {
     assert_eq!(bench.sandbox.store().open(&artifact).await.unwrap().manifest().inputs().len(), 5);
     let again = bench.create(spec.clone()).await.unwrap();
     assert!(again.job.unwrap().cached);
-    let request = gristmill_proto::ingestion::CreateIngestionJobRequest { spec: Some(spec), fresh: true, ..Default::default() };
+    let request =
+        gristmill_proto::ingestion::CreateIngestionJobRequest { spec: Some(spec), fresh: true, ..Default::default() };
     let fresh = bench.client().create_ingestion_job(request).await.unwrap().into_inner().job.unwrap().job.unwrap();
     assert!(!fresh.cached);
     bench.ledger.finished(&gristmill_types::Project::default(), fresh.id.parse().unwrap()).await.unwrap();

@@ -39,7 +39,8 @@ async fn files_elsewhere_are_not() {
         assert!(message.contains("is not below a folder that this server allows"), "{message}");
         assert!(!message.contains("/etc") && !message.contains("secret"), "{message}");
     }
-    let (_, message) = bench.refusal(spec(vec![uri(&folder.join("allowed/../secret.csv"))], Integration::default())).await;
+    let (_, message) =
+        bench.refusal(spec(vec![uri(&folder.join("allowed/../secret.csv"))], Integration::default())).await;
     assert!(message.contains("without `..`"), "{message}");
     let missing = bench.refusal(spec(vec![uri(&folder.join("allowed/none.csv"))], Integration::default())).await;
     assert_eq!(missing.0, "SOURCE_NOT_FOUND");

@@ -4,17 +4,15 @@ use gristmill_model::proto::{
     Block, InputColumn, Linear, LinearTerm, Model, NumberInput, NumericStep, Origin, Output, Predictor, Signature,
     Transform, block, numeric_step, output, predictor,
 };
+use gristmill_stats::random::derive_seed;
 use gristmill_types::{Column, Columns, Values};
 
 /// Rows of a unit.
 pub const PER_DAY: usize = 25;
 
-/// A number in (-1, 1) that looks random: a hash of its arguments.
+/// A number in [-1, 1) that is drawn for its row and salt.
 fn noise(row: usize, salt: u64) -> f64 {
-    let mut z = (row as u64).wrapping_add(salt << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    (derive_seed(salt, "made rows", row as u64) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }
 
 /// `rows` rows of 25 to a day. `late` is true with probability logistic(3 x), `delay` is 10 x and noise, `size` is the

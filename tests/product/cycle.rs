@@ -30,7 +30,7 @@ fn a_csv_becomes_a_registered_model_a_report_and_a_pipeline_file() {
     // The file it writes is the run: the same again is answered, not computed.
     let yaml = desk.path().join("visits.pipeline.yaml");
     let text = std::fs::read_to_string(&yaml).unwrap();
-    assert!(text.contains("apiVersion: gristmill/v1alpha1") && text.contains("target: y"), "{text}");
+    assert!(text.contains("apiVersion: gristmill/v1alpha1") && text.contains("target: \"y\""), "{text}");
     let again = desk.ok(&["run", &yaml.to_string_lossy(), "--output", "json"]).json();
     for step in again["steps"].as_array().unwrap() {
         if ["ingestion", "preparation", "training"].contains(&step["stage"].as_str().unwrap()) {

@@ -47,8 +47,10 @@ fn untouched(path: &Path) -> bool {
 
 fn body(run: &Run, target: &str, stem: &str, path: &str) -> String {
     let name = run.name.clone().unwrap_or_else(|| stem.to_owned());
+    // A source is a table name in SQL, where `input` is the table so far.
+    let source = if stem == "input" { "data".to_owned() } else { stem.replace('-', "_") };
     let mut text = format!(
-        "apiVersion: gristmill/v1alpha1\nkind: Pipeline\nname: {}\n\nsources:\n  {stem}:\n    path: {}\n",
+        "apiVersion: gristmill/v1alpha1\nkind: Pipeline\nname: {}\n\nsources:\n  {source}:\n    path: {}\n",
         scalar(&name),
         scalar(path)
     );

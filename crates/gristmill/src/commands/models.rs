@@ -111,7 +111,7 @@ fn version_text(version: &ModelVersion) -> String {
     text.push('\n');
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("  {name:12} {value}\n"));
+            text.push_str(&format!("  {name:22} {value}\n"));
         }
     };
     line("verdict", &version.verdict);

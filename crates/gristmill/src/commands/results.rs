@@ -13,6 +13,9 @@ use crate::failure::{Exit, Failure};
 use crate::output::{number, seconds, table};
 use crate::session::Session;
 
+/// State of a rule that only shows its value: no bound is set, or there is nothing to compare with.
+const UNJUDGED: &str = "shown";
+
 /// Rows of the leaderboard that people are shown; the object has all.
 const SHOWN: usize = 10;
 
@@ -327,13 +330,13 @@ fn evaluation_text(evaluation: &EvaluationObject) -> String {
     let rows: Vec<Vec<String>> = evaluation.metrics.iter().map(row).collect();
     let mut text = format!("test: {} rows in {} units of dependence\n", evaluation.rows, evaluation.units);
     text.push_str(&table(&["metric", "value", "low", "high"], &rows));
-    text.push_str(&format!("\nverdict: {}", evaluation.verdict.replace('_', " ")));
-    if !evaluation.summary.is_empty() {
-        text.push_str(&format!(" ({})", evaluation.summary.trim_end_matches('.')));
+    text.push_str(&format!("\nverdict: {}\n", evaluation.verdict.replace('_', " ")));
+    let judged: Vec<&RuleObject> = evaluation.rules.iter().filter(|rule| rule.state != UNJUDGED).collect();
+    if judged.is_empty() && !evaluation.summary.is_empty() {
+        text.push_str(&format!("  {}\n", evaluation.summary));
     }
-    text.push('\n');
-    for rule in &evaluation.rules {
-        text.push_str(&format!("  {}: {} {}\n", rule.metric, rule.state.replace('_', " "), rule.reason));
+    for rule in judged {
+        text.push_str(&format!("  {}: {}\n", rule.state.replace('_', " "), rule.reason));
     }
     text
 }
@@ -352,7 +355,7 @@ pub const fn state_name(state: JobState) -> &'static str {
 
 const fn verdict_name(verdict: VerdictState) -> &'static str {
     match verdict {
-        VerdictState::Unspecified => "unknown",
+        VerdictState::Unspecified => UNJUDGED,
         VerdictState::Passed => "passed",
         VerdictState::Refused => "refused",
         VerdictState::NotEnoughData => "not_enough_data",

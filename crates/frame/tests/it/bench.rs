@@ -31,7 +31,7 @@ impl Bench {
     }
 
     /// Turns the sources so far into Parquet, which is read faster.
-    pub fn as_parquet(mut self) -> Self {
+    pub fn in_parquet(mut self) -> Self {
         for (name, source) in &mut self.sources {
             let columns = gristmill_frame::read_file(&source.path, name, &source.spec, &self.bounds).unwrap();
             source.path.set_extension("parquet");

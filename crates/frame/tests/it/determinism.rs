@@ -18,7 +18,7 @@ fn big() -> Bench {
     let mut right = String::from("h,y,at\n");
     (0..1_000_u64)
         .for_each(|h| right.push_str(&format!("{h},{}.5,2024-01-{:02}T00:00:00Z\n", h * h % 7_919, 1 + h % 28)));
-    Bench::new().csv("l", &left).csv("r", &right).as_parquet().at("r", "at", 60)
+    Bench::new().csv("l", &left).csv("r", &right).in_parquet().at("r", "at", 60)
 }
 
 #[test]

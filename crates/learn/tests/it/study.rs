@@ -70,6 +70,22 @@ fn every_learner_beats_the_constant() {
     }
 }
 
+#[test]
+fn reports_and_studies_are_read_back_from_json() {
+    let (_, _, set) = prepared("wine");
+    let mut spec = StudySpec { seed: 3, trials: 7, ..StudySpec::default() };
+    let space = LearnerKind::Boosting.learner().space(Task::Multiclass, 100);
+    spec.spaces.insert(LearnerKind::Boosting, space);
+    let text = serde_json::to_string(&spec).unwrap();
+    assert_eq!(serde_json::from_str::<StudySpec>(&text).unwrap(), spec);
+    for (report, _) in run(&set, &spec) {
+        let text = serde_json::to_string(&report).unwrap();
+        let read: TrialReport = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!((read.loss(), &read.outcome), (report.loss(), &report.outcome));
+    }
+}
+
 struct StopAfter(AtomicU32, u32);
 
 impl Hook for StopAfter {

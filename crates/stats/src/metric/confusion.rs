@@ -49,11 +49,10 @@ impl Confusion {
 
     /// Weight of the rows of class `truth` predicted as `predicted`.
     pub fn cell(&self, truth: usize, predicted: usize) -> f64 {
-        if truth < self.classes && predicted < self.classes {
-            self.cells[truth * self.classes + predicted]
-        } else {
-            0.0
-        }
+        let inside = truth < self.classes && predicted < self.classes;
+        // A matrix read from a file may lack cells.
+        let cell = if inside { self.cells.get(truth * self.classes + predicted) } else { None };
+        cell.copied().unwrap_or(0.0)
     }
 
     fn true_weight(&self, class: usize) -> f64 {

@@ -64,7 +64,7 @@ fn equal_to_scikit_learn() {
 #[test]
 fn weight_two_is_the_row_twice() {
     for case in cases().into_iter().filter(|case| case.weights.is_none()) {
-        let twice = |row: usize| if row % 3 == 0 { 2 } else { 1 };
+        let twice = |row: usize| if row.is_multiple_of(3) { 2 } else { 1 };
         let rows: Vec<usize> = (0..case.truth.len()).flat_map(|row| vec![row; twice(row)]).collect();
         let width = case.classes.unwrap_or(1);
         let repeated = Case {

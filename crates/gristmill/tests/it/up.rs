@@ -25,15 +25,15 @@ impl Up {
     fn start(folder: &std::path::Path) -> Self {
         let mut command = gristmill(folder, &["up", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        loop {
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut up = Self { child, http: String::new(), log };
+        while up.http.is_empty() {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready");
-            if let Some((_, rest)) = line.split_once("http=") {
-                let http = rest.split_whitespace().next().unwrap().to_owned();
-                return Self { child, http, log };
-            }
+            assert!(up.log.read_line(&mut line).unwrap() > 0, "it ended before it was ready");
+            let ready = line.split_once("http=").and_then(|(_, rest)| rest.split_whitespace().next());
+            up.http = ready.unwrap_or_default().to_owned();
         }
+        up
     }
 
     fn get(&self, path: &str) -> String {

@@ -34,7 +34,7 @@ pub(crate) fn run(product: &Product) -> anyhow::Result<()> {
     for round in 0..5 {
         let data = folder.path().join(format!("data-{round}"));
         let args = ["run", &tiny.to_string_lossy(), "--target", "y", "--trials", "1", "--output", "json"];
-        let (measured, result) = product.json(&data, &args)?;
+        let (measured, result) = product.json_in(folder.path(), &data, &args)?;
         let steps = result.get("steps").and_then(Value::as_array).map_or(1, Vec::len);
         per_step.push(measured.wall * 1000.0 / steps as f64);
     }
@@ -44,8 +44,11 @@ pub(crate) fn run(product: &Product) -> anyhow::Result<()> {
     let medium = folder.path().join("medium.csv");
     std::fs::write(&medium, csv(10_000, 2))?;
     let data = folder.path().join("medium");
-    let (measured, _) =
-        product.json(&data, &["run", &medium.to_string_lossy(), "--target", "y", "--output", "json"])?;
+    let (measured, _) = product.json_in(
+        folder.path(),
+        &data,
+        &["run", &medium.to_string_lossy(), "--target", "y", "--output", "json"],
+    )?;
     println!("| 10,000-row CSV to leaderboard and report, s | {:.1} |", measured.wall);
     Ok(())
 }

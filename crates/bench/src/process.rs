@@ -55,7 +55,14 @@ impl Product {
 
     /// Runs to the end and reads the JSON object it prints.
     pub(crate) fn json(&self, data: &Path, args: &[&str]) -> anyhow::Result<(Measured, Value)> {
-        let measured = measure(self.command(data, args))?;
+        self.json_in(&self.root, data, args)
+    }
+
+    /// The same in another working directory, where `run` leaves the pipeline file of a bare CSV.
+    pub(crate) fn json_in(&self, folder: &Path, data: &Path, args: &[&str]) -> anyhow::Result<(Measured, Value)> {
+        let mut command = self.command(data, args);
+        command.current_dir(folder);
+        let measured = measure(command)?;
         let value = serde_json::from_str(&measured.stdout)
             .with_context(|| format!("gristmill {args:?} printed no JSON (exit code {:?})", measured.code))?;
         Ok((measured, value))

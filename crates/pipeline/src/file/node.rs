@@ -40,7 +40,9 @@ pub(super) fn parse(text: &str) -> Result<Node, FileError> {
         let message = format!("a pipeline file may have at most {FILE_BYTES} bytes, this has {}", text.len());
         return Err(FileError::at("", message));
     }
-    let node: Node = serde_saphyr::from_str(text).map_err(|error| {
+    // YAML 1.2: only `true` and `false` are truth values, so a column may be called `y`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         let error = error.without_snippet().to_string();
         FileError { line, path: String::new(), message: format!("this is not YAML that can be read: {error}") }

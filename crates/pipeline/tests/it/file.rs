@@ -260,3 +260,12 @@ fn the_examples_are_pipelines() {
         }
     }
 }
+
+#[test]
+fn a_column_called_y_is_not_a_truth_value() {
+    let text = "apiVersion: gristmill/v1alpha1\nkind: Pipeline\nname: p\nsources: { d: { path: d.csv } }\npreparation: { target: y, exclude: [no, off] }\n";
+    let file = Pipeline::parse(text, &Given::default()).unwrap();
+    let canonical = file.canonical();
+    assert!(canonical.contains('y') && !canonical.contains("target: true"), "{canonical}");
+    assert!(!canonical.contains("- false"), "{canonical}");
+}

@@ -1,4 +1,5 @@
 //! Integration tests of the preparation stage.
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod it {
     mod job;

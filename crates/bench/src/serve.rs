@@ -41,7 +41,13 @@ pub(crate) fn run(
     let served = up::start(product, &data)?;
     let row = r#"{"rows":[{"a":0.5,"b":3.25,"c":0.125,"city":"Lyon","plan":"team"}]}"#;
     let predict = request(served.http, "/v1/models/bench:predict", row);
-    let answer = once(served.http, &predict)?;
+    // Ready means that the server answers; the champion is loaded a moment later.
+    let begin = Instant::now();
+    let mut answer = once(served.http, &predict)?;
+    while answer.contains("MODEL_NOT_LOADED") && begin.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+        answer = once(served.http, &predict)?;
+    }
     if !answer.starts_with("HTTP/1.1 200") || !answer.contains("probability") {
         bail!("the prediction was refused: {answer}");
     }

@@ -1,7 +1,7 @@
 //! Logistic regression on prepared numbers and one-hot categories.
 //!
-//! linfa's solver needs every indicator column written out and took 13 s where this takes about one
-//! on 262,000 rows, so the solver is ours; tests hold it to scikit-learn's and linfa's coefficients.
+//! linfa's solver needs every indicator column written out and took 13.4 s for 100 iterations over 24
+//! columns of 262,000 rows, so the solver is ours; tests hold it to scikit-learn's coefficients.
 
 use gristmill_model::proto::output::Link;
 

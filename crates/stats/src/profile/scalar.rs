@@ -53,7 +53,7 @@ impl Serialize for Scalar {
 }
 
 impl<'de> Deserialize<'de> for Scalar {
-    // Through a JSON value: an untagged enum cannot read the numbers of a serde_json with arbitrary precision.
+    // By hand: infinities are written as text, and a whole number is an integer only where it fits one.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::Bool(v) => Ok(Self::Bool(v)),

@@ -10,10 +10,12 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use gristmill_types::Field;
-use polars::prelude::{DataFrame, IdxSize};
+use polars::prelude::{DataFrame, IdxCa, IdxSize, PlSmallStr};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::join::JoinReport;
+use crate::read::Source;
 use crate::report::{Report, SourceReport};
 use crate::row_key::row_keys;
 use crate::sql::check::{Tables, check_expression, check_query};
@@ -54,7 +56,7 @@ impl Job {
 }
 
 /// Runs `job`; `progress` is told what is being done.
-pub(crate) fn run(job: &Job, progress: &dyn Fn(&str)) -> Result<Report, Error> {
+pub(crate) fn run(job: &Job, progress: &(dyn Fn(&str) + Sync)) -> Result<Report, Error> {
     job.check()?;
     let mut run = Run::load(job, progress)?;
     for (index, step) in job.integration.steps.iter().enumerate() {
@@ -63,13 +65,13 @@ pub(crate) fn run(job: &Job, progress: &dyn Fn(&str)) -> Result<Report, Error> {
     }
     run.filter()?;
     progress("writing");
-    let (rows, columns, repeated_keys) = run.select()?;
+    let selected = run.select()?;
     let file = File::create(&job.output).map_err(Error::write)?;
-    let height = rows.height() as u64;
-    crate::parquet::write_frame(rows, BufWriter::new(&file))?;
+    selected.write(BufWriter::new(&file))?;
     file.sync_all().map_err(Error::write)?;
+    let (columns, repeated_keys) = (selected.columns, selected.repeated_keys);
     Ok(Report {
-        rows: height,
+        rows: selected.height as u64,
         known_after: columns.iter().filter(|c| c.known_after).map(|c| c.name.clone()).collect(),
         columns,
         sources: run.sources,
@@ -91,6 +93,8 @@ struct Run<'j> {
     /// The base before any step.
     base: Table,
     table: Table,
+    /// Rows of the table that are the population; all if none. Set when the steps are done.
+    keep: Option<IdxCa>,
     sources: Vec<SourceReport>,
     joins: Vec<JoinReport>,
     /// Rows before the filter, rows excluded, and the filter.
@@ -101,13 +105,20 @@ struct Run<'j> {
 }
 
 impl<'j> Run<'j> {
-    fn load(job: &'j Job, progress: &dyn Fn(&str)) -> Result<Self, Error> {
+    fn load(job: &'j Job, progress: &(dyn Fn(&str) + Sync)) -> Result<Self, Error> {
         let mut loaded = BTreeMap::new();
         let mut sources = Vec::new();
-        for (name, source) in &job.sources {
+        let wanted: Vec<(&String, &SourceFile)> = job.sources.iter().collect();
+        let read = |(name, source): &(&String, &SourceFile)| {
             progress(&format!("reading {name}"));
             let read = crate::read::read_source(&source.path, name, &source.spec, &job.bounds)?;
             crate::read::refuse_naive(&read.rows, name)?;
+            Ok(read)
+        };
+        // Side by side; of several problems the first source's is told, at any number of threads.
+        let all: Vec<Result<Source, Error>> = wanted.par_iter().map(read).collect();
+        for ((name, source), read) in wanted.into_iter().zip(all) {
+            let read = read?;
             sources.push(SourceReport {
                 name: name.clone(),
                 rows: read.rows.height() as u64,
@@ -128,6 +139,7 @@ impl<'j> Run<'j> {
             loaded,
             table: base.clone(),
             base,
+            keep: None,
             sources,
             joins: Vec::new(),
             population: (0, 0, None),
@@ -207,7 +219,7 @@ impl<'j> Run<'j> {
         Ok(answer.rows)
     }
 
-    /// Keeps the population and counts the rest.
+    /// Marks the population and counts the rest. The columns are cut down one by one when they are written.
     fn filter(&mut self) -> Result<(), Error> {
         let before = self.table.rows.height() as u64;
         self.population = (before, 0, None);
@@ -227,7 +239,9 @@ impl<'j> Run<'j> {
             return Err(Error::spec(field, format!("excludes all {before} rows: no population is left")));
         }
         self.population = (before, before - keep.len() as u64, Some(understood));
-        self.table = self.table.filter(&keep)?;
+        let keep = IdxCa::from_vec(PlSmallStr::EMPTY, keep);
+        self.table.keep_hidden(&keep)?;
+        self.keep = Some(keep);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_types::{Column as PlainColumn, Values};
 use polars::prelude::{
-    Column, DataFrame, IdxCa, IdxSize, Int64Chunked, IntoColumn as _, IntoSeries as _, NewChunkedArray as _, PlSmallStr,
+    Column, DataFrame, IdxCa, Int64Chunked, IntoColumn as _, IntoSeries as _, NewChunkedArray as _, PlSmallStr,
 };
 
 use crate::{Availability, Error};
@@ -111,10 +111,11 @@ impl Table {
         Ok(Self { hidden: self.hidden.take(from)?, rows, ..self.clone() })
     }
 
-    /// Only the rows `keep`.
-    pub fn filter(&self, keep: &[IdxSize]) -> Result<Self, Error> {
-        let index = IdxCa::from_vec(PlSmallStr::EMPTY, keep.to_vec());
-        self.carry(self.rows.take(&index)?, &index)
+    /// Keeps of the hidden columns only the rows `keep`; what stands beside them no longer fits and is to be taken
+    /// row by row.
+    pub fn keep_hidden(&mut self, keep: &IdxCa) -> Result<(), Error> {
+        self.hidden = self.hidden.take(keep)?;
+        Ok(())
     }
 
     /// A table of which nothing is known but its rows and what they were made from.

@@ -1,9 +1,10 @@
 //! The columns of the dataset, each checked against the moment of prediction.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use gristmill_types::{Column, ColumnType, Field, Values};
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, IdxCa};
 
 use super::Run;
 use crate::report::ColumnReport;
@@ -15,16 +16,53 @@ pub const ROW_KEY: &str = "_row_key";
 /// Reserved column: the row's unit of dependence.
 pub const UNIT: &str = "_unit";
 
+/// The dataset, ready to be written.
+pub(super) struct Selected {
+    /// The columns as the steps left them, all rows.
+    visible: DataFrame,
+    /// Which rows of `visible` to write; all if none.
+    keep: Option<IdxCa>,
+    /// Reserved columns, of the written rows.
+    reserved: Vec<Column>,
+    /// Rows to write.
+    pub height: usize,
+    /// The account of all columns, the reserved last.
+    pub columns: Vec<ColumnReport>,
+    /// Rows whose key repeats.
+    pub repeated_keys: u64,
+}
+
+impl Selected {
+    /// Writes the dataset's bytes.
+    pub fn write(&self, to: impl Write) -> Result<u64, Error> {
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .map(|column| Field { name: column.name.clone(), column_type: column.column_type.clone() })
+            .collect();
+        let visible = self.visible.columns();
+        let make = |at: usize| match (visible.get(at), &self.keep) {
+            (Some(column), Some(keep)) => Ok(column.take(keep)?),
+            (Some(column), None) => Ok(column.clone()),
+            (None, _) => match self.reserved.get(at - visible.len()) {
+                Some(column) => Ok(crate::convert::from_column(column)?),
+                None => Err(Error::engine("a column was lost")),
+            },
+        };
+        crate::parquet::write_made(&fields, self.height, make, to)
+    }
+}
+
 impl Run<'_> {
-    /// The dataset's rows, the account of its columns, and the number of rows whose key repeats.
-    pub(super) fn select(&self) -> Result<(DataFrame, Vec<ColumnReport>, u64), Error> {
+    /// The dataset's rows and the account of its columns.
+    pub(super) fn select(&self) -> Result<Selected, Error> {
         let names = self.chosen()?;
-        let mut rows = self.table.rows.select(names.iter().map(String::as_str))?;
-        crate::read::refuse_naive(&rows, "dataset")?;
+        let visible = self.table.rows.select(names.iter().map(String::as_str))?;
+        crate::read::refuse_naive(&visible, "dataset")?;
         let after = self.known_after(&names)?;
         self.check_available(&names, &after)?;
         let mut columns = Vec::with_capacity(names.len());
-        for field in super::fields(&rows) {
+        for field in super::fields(&visible) {
             let origins = self.table.origins.get(&field.name);
             columns.push(ColumnReport {
                 known_after: after.contains(&field.name),
@@ -37,19 +75,25 @@ impl Run<'_> {
                 column_type: field.column_type,
             });
         }
-        let (keys, repeated) = self.keys(&rows)?;
+        let (keys, repeated_keys) = self.keys(&visible)?;
+        let height = keys.len();
         let mut reserved = vec![Column::new(ROW_KEY, Values::Int(keys))];
         reserved.extend(self.unit()?);
-        for column in &reserved {
-            rows.with_column(crate::convert::from_column(column)?)?;
-            columns.push(ColumnReport {
-                name: column.name.clone(),
-                column_type: column.column_type(),
-                known_after: false,
-                from: Vec::new(),
-            });
-        }
-        Ok((rows, columns, repeated))
+        columns.extend(reserved.iter().map(|column| ColumnReport {
+            name: column.name.clone(),
+            column_type: column.column_type(),
+            known_after: false,
+            from: Vec::new(),
+        }));
+        Ok(Selected { visible, keep: self.keep.clone(), reserved, height, columns, repeated_keys })
+    }
+
+    /// The population's rows of some columns.
+    fn kept(&self, rows: &DataFrame) -> Result<DataFrame, Error> {
+        Ok(match &self.keep {
+            Some(keep) => rows.take(keep)?,
+            None => rows.clone(),
+        })
     }
 
     fn chosen(&self) -> Result<Vec<String>, Error> {
@@ -166,17 +210,17 @@ impl Run<'_> {
     /// Names of the rows.
     fn keys(&self, rows: &DataFrame) -> Result<(Vec<i64>, u64), Error> {
         if let Some(keys) = self.table.keys() {
-            return Ok((tell_apart(&keys), self.repeated_keys));
+            return Ok((tell_apart(keys), self.repeated_keys));
         }
         let key = &self.integration.key;
         let columns = if key.is_empty() {
-            crate::convert::to_columns(rows)?
+            crate::convert::to_columns(&self.kept(rows)?)?
         } else {
             let known: Vec<&str> = self.table.rows.columns().iter().map(|c| c.name().as_str()).collect();
             if let Some(missing) = key.iter().find(|name| !known.contains(&name.as_str())) {
                 return Err(Error::unknown_column("integration.key", missing, known));
             }
-            crate::convert::to_columns(&self.table.rows.select(key.iter().map(String::as_str))?)?
+            crate::convert::to_columns(&self.kept(&self.table.rows.select(key.iter().map(String::as_str))?)?)?
         };
         Ok(row_keys(&columns))
     }
@@ -185,7 +229,10 @@ impl Run<'_> {
     fn unit(&self) -> Result<Option<Column>, Error> {
         let Some(unit) = &self.integration.unit else { return Ok(None) };
         let field = "integration.unit";
-        let column = self.evaluate(field, unit)?;
+        let mut column = self.evaluate(field, unit)?;
+        if let Some(keep) = &self.keep {
+            column = column.take(&keep.iter().flatten().map(|row| row as usize).collect::<Vec<_>>());
+        }
         if column.null_count() > 0 {
             return Err(Error::spec(
                 field,

@@ -2,6 +2,7 @@
 
 use gristmill_types::ColumnType;
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use crate::read::Source;
 use crate::source::DeclaredType;
@@ -17,9 +18,7 @@ pub(crate) fn canonical(raw: DataFrame, name: &str, spec: &SourceSpec) -> Result
         }
     }
     let height = raw.height();
-    let mut columns = Vec::with_capacity(raw.width());
-    let mut left_out = Vec::new();
-    for column in raw.into_columns() {
+    let cast = |column: Column| {
         let column_name = column.name().to_string();
         if column_name.starts_with('_') {
             return Err(Error::SourceColumn {
@@ -28,11 +27,18 @@ pub(crate) fn canonical(raw: DataFrame, name: &str, spec: &SourceSpec) -> Result
                 problem: "names that start with `_` are reserved; rename the column".into(),
             });
         }
-        let dtype = column.dtype().clone();
+        let dtype = column.dtype().to_string();
         let caster = Caster { source: name, column: &column_name, declared: spec.columns.get(&column_name) };
-        match caster.cast(&column)? {
-            Some(cast) => columns.push(cast),
-            None => left_out.push((column_name, dtype.to_string())),
+        Ok(caster.cast(&column)?.ok_or((column_name, dtype)))
+    };
+    // Of several problems the first column's is told.
+    let all: Vec<Result<Result<Column, (String, String)>, Error>> =
+        raw.into_columns().into_par_iter().map(cast).collect();
+    let (mut columns, mut left_out) = (Vec::with_capacity(all.len()), Vec::new());
+    for column in all {
+        match column? {
+            Ok(cast) => columns.push(cast),
+            Err(refused) => left_out.push(refused),
         }
     }
     Ok(Source { rows: DataFrame::new(height, columns)?, left_out })
@@ -138,13 +144,23 @@ impl Caster<'_> {
         let wall = Wall::new(declared.wall_zone().unwrap_or("UTC")).map_err(|problem| self.problem(problem))?;
         let naive = column.as_materialized_series().datetime()?.physical().clone();
         let mut utc = Vec::with_capacity(naive.len());
+        // Moments come in runs, and a zone's rules are slow to ask.
+        let mut last = None;
         for (row, value) in naive.iter().enumerate() {
-            let converted = value.map(|micros| wall.to_utc(micros)).transpose().map_err(|problem| Error::Cell {
-                source_name: self.source.to_owned(),
-                line: row as u64 + 1,
-                column: self.column.to_owned(),
-                problem,
-            })?;
+            let converted = match (value, last) {
+                (None, _) => None,
+                (Some(micros), Some((before, utc))) if micros == before => Some(utc),
+                (Some(micros), _) => {
+                    let utc = wall.to_utc(micros).map_err(|problem| Error::Cell {
+                        source_name: self.source.to_owned(),
+                        line: row as u64 + 1,
+                        column: self.column.to_owned(),
+                        problem,
+                    })?;
+                    last = Some((micros, utc));
+                    Some(utc)
+                }
+            };
             utc.push(converted);
         }
         let utc = Int64Chunked::from_iter_options(column.name().clone(), utc.into_iter());

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod memory;
 mod names;
 mod node;
 mod output;
@@ -23,6 +24,7 @@ use crate::failure::{Exit, Failure};
 /// What `main` is: a child of the data reader, or a command.
 pub fn main() -> ExitCode {
     gristmill_frame::child::main_if_child();
+    memory::keep_while_busy();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

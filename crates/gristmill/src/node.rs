@@ -57,6 +57,8 @@ pub struct Node {
     roots: Vec<Arc<dyn RootProvider>>,
     serving: Serving,
     shutdown: Shutdown,
+    /// Ends with the node.
+    _at_rest: tokio::task::JoinSet<()>,
 }
 
 impl std::fmt::Debug for Node {
@@ -98,7 +100,9 @@ impl Node {
         let running = std::mem::take(&mut stages.workers).into_iter().map(Workers::start).collect();
         let Stages { ledgers, roots, serving, .. } = stages;
         let shutdown = process.shutdown.clone();
-        Ok(Self { server, routes, running, store: deps.store, ledgers, roots, serving, shutdown })
+        let mut at_rest = tokio::task::JoinSet::new();
+        at_rest.spawn(crate::memory::release_at_rest(deps.slots));
+        Ok(Self { server, routes, running, store: deps.store, ledgers, roots, serving, shutdown, _at_rest: at_rest })
     }
 
     /// The server around the stages.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub struct Slots {
     free: Arc<Semaphore>,
     total: usize,
     idle: Arc<Idle>,
+    granted: Arc<AtomicU64>,
 }
 
 /// The right to keep some CPUs busy; given back when dropped.
@@ -60,7 +62,7 @@ impl Slots {
     /// A process with `total` slots.
     pub fn new(total: NonZeroUsize) -> Self {
         let total = total.get();
-        Self { free: Arc::new(Semaphore::new(total)), total, idle: Arc::default() }
+        Self { free: Arc::new(Semaphore::new(total)), total, idle: Arc::default(), granted: Arc::default() }
     }
 
     /// One slot per CPU that this process may use (cgroup limits included).
@@ -73,6 +75,23 @@ impl Slots {
         self.total
     }
 
+    /// How many leases were ever given.
+    pub fn granted(&self) -> u64 {
+        self.granted.load(Ordering::Relaxed)
+    }
+
+    /// Whether no work holds a slot now.
+    pub fn all_free(&self) -> bool {
+        self.free.available_permits() == self.total
+    }
+
+    /// Runs `work` once on every thread of the pools that no lease holds. Blocks: call it on a blocking thread.
+    pub fn in_idle_pools(&self, work: impl Fn() + Sync) {
+        for pool in self.idle.lock().unwrap_or_else(PoisonError::into_inner).values().flatten() {
+            pool.broadcast(|_| work());
+        }
+    }
+
     /// Waits for `wanted` slots; more than there are means all, zero takes none (work that only waits
     /// for others). Waiters are served in order, so a big one is not starved by small ones.
     ///
@@ -83,6 +102,7 @@ impl Slots {
         let count = u32::try_from(threads).unwrap_or(u32::MAX);
         #[expect(clippy::expect_used, reason = "this semaphore is never closed")]
         let permit = Arc::clone(&self.free).acquire_many_owned(count).await.expect("open semaphore");
+        self.granted.fetch_add(1, Ordering::Relaxed);
         let pool = if threads == 0 { None } else { Some(self.pool(threads)?) };
         Ok(SlotLease { threads, pool, idle: Arc::clone(&self.idle), _permit: permit })
     }

@@ -32,7 +32,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(memory::THREADS_WAIT).build();
+    let exit = match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(command(cli));
             // A blocking read of a terminal or a dead disk must not keep the process.

@@ -18,8 +18,11 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 const KEPT: Duration = Duration::from_secs(60);
 /// How often to look whether there is work.
 const LOOK: Duration = Duration::from_secs(1);
-/// Looks without work after which the process rests.
-const REST: u32 = 2;
+/// Looks without work after which the process rests; by then threads that only waited have ended ([`THREADS_WAIT`]),
+/// and their heaps with them.
+const REST: u32 = 3;
+/// How long a thread for blocking calls waits for another one.
+pub const THREADS_WAIT: Duration = Duration::from_secs(1);
 
 /// Sets how long freed pages are kept. Call it first in `main`.
 pub fn keep_while_busy() {

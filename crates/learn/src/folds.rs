@@ -2,6 +2,7 @@
 
 use gristmill_stats::random::derive_seed;
 use gristmill_types::{Columns, Values};
+use rayon::prelude::*;
 
 use crate::LearnError;
 
@@ -71,17 +72,18 @@ fn by_time(table: &Columns, column: &str, count: usize) -> Result<Vec<usize>, Le
     if found.null_count() > 0 {
         return Err(LearnError::column(column, "a row without a time cannot be placed before or after others"));
     }
-    let mut order: Vec<usize> = (0..moments.len()).collect();
-    order.sort_by_key(|row| moments[*row]);
+    let mut order: Vec<u32> = (0..u32::try_from(moments.len()).unwrap_or(u32::MAX)).collect();
+    // Ties keep the order of rows; they share a fold, so it shows nowhere.
+    order.par_sort_unstable_by_key(|row| (moments[*row as usize], *row));
     let mut fold = vec![0; moments.len()];
     let (mut current, mut last) = (0, None);
-    for (place, row) in order.iter().enumerate() {
+    for (place, row) in order.iter().map(|row| *row as usize).enumerate() {
         let due = place * count / moments.len().max(1);
-        if due > current && last != Some(moments[*row]) {
+        if due > current && last != Some(moments[row]) {
             current = due;
         }
-        fold[*row] = current;
-        last = Some(moments[*row]);
+        fold[row] = current;
+        last = Some(moments[row]);
     }
     Ok(fold)
 }

@@ -3,13 +3,16 @@
 mod columns;
 mod dates;
 mod options;
+mod season;
 
-use gristmill_types::{ColumnType, Columns, Limits};
+use gristmill_types::{Column, ColumnType, Columns, Limits};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{LearnError, TargetPlan};
-use columns::Summary;
 pub(crate) use columns::vocabulary;
+use columns::{Context, Summary};
+use season::Season;
 
 pub use dates::Part;
 pub use options::{Override, RecipeOptions};
@@ -135,14 +138,18 @@ impl Recipe {
             LearnError::target(&options.target, format!("no such column: the table has {}", columns::names(train)))
         })?;
         let target = TargetPlan::decide(target, options.task, options.positive.as_deref())?;
-        let mut plans = Vec::new();
-        for column in train.columns() {
-            if column.name == options.target || column.name.starts_with('_') {
-                continue;
-            }
-            let summary = Summary::of(column);
-            plans.push(columns::plan(column, &summary, train, &target, options)?);
-        }
+        let read = |column: &&Column| column.name != options.target && !column.name.starts_with('_');
+        let read: Vec<&Column> = train.columns().iter().filter(read).collect();
+        let season = Season::of(train, options);
+        // Columns in parallel; plans and the first error in the order of the table.
+        let plans: Vec<Result<ColumnPlan, LearnError>> = read
+            .par_iter()
+            .map(|column| {
+                let summary = Summary::of(column);
+                columns::plan(column, &summary, &Context { table: train, target: &target, options, season: &season })
+            })
+            .collect();
+        let plans = plans.into_iter().collect::<Result<Vec<_>, _>>()?;
         let elapsed = dates::elapsed(train, &plans, options);
         if plans.iter().all(|plan| plan.treatment == Treatment::Drop) && elapsed.is_empty() {
             let why: Vec<String> = plans.iter().take(8).map(|p| format!("`{}`: {}", p.column, p.why)).collect();

@@ -135,6 +135,13 @@ impl TargetPlan {
             return Ok(out);
         }
         let index: BTreeMap<&str, usize> = self.labels.iter().enumerate().map(|(i, l)| (l.as_str(), i)).collect();
+        if let Values::Bool(values) = &column.values
+            && let (Some(no), Some(yes)) = (index.get("false"), index.get("true"))
+            && column.valid.is_none()
+        {
+            out.values.extend(values.iter().map(|v| if *v { *yes as f64 } else { *no as f64 }));
+            return Ok(out);
+        }
         for row in 0..column.len() {
             let Some(label) = label(column.cell(row)) else {
                 out.missing += 1;
@@ -206,6 +213,14 @@ fn count_labels(column: &Column) -> BTreeMap<String, usize> {
                 }
             }
             counts.extend(text.values.iter().cloned().zip(by_code).filter(|(_, count)| *count > 0));
+        }
+        Values::Bool(values) => {
+            for flag in [false, true] {
+                let rows = values.iter().enumerate().filter(|(row, v)| **v == flag && column.is_valid(*row)).count();
+                if rows > 0 {
+                    counts.insert(flag.to_string(), rows);
+                }
+            }
         }
         _ => {
             for row in 0..column.len() {

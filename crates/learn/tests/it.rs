@@ -9,6 +9,8 @@ mod matrix;
 mod recipe;
 #[path = "it/reference.rs"]
 mod reference;
+#[path = "it/season.rs"]
+mod season;
 #[path = "it/study.rs"]
 mod study;
 #[path = "it/support.rs"]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_learn::{FittedTransform, Folds, Matrix, Recipe, RecipeOptions, Task};
-use gristmill_types::{Column, ColumnType, Columns, Values};
+use gristmill_types::{Column, ColumnType, Columns, ColumnsError, Values};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::PreparationError;
@@ -13,8 +14,6 @@ use crate::split::{self, Assignment, Candidate, Day, Method, Part, Plan};
 const ROW_KEY: &str = "_row_key";
 /// Unit of dependence.
 const UNIT: &str = "_unit";
-/// The moment of prediction.
-const KNOWN_AT: &str = "_known_at";
 
 /// What is asked for, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,20 +100,15 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`PreparationError`] says what does not fit.
-pub fn prepare(rows: &Columns, facts: &DatasetFacts, settings: &Settings) -> Result<Prepared, PreparationError> {
-    let available = || {
-        let names = rows.columns().iter().map(|c| c.name.as_str()).filter(|name| !name.starts_with('_'));
-        names.take(40).collect::<Vec<_>>().join(", ")
-    };
-    let no_target = || PreparationError::NoTarget { name: settings.target.clone(), available: available() };
-    let target = rows.get(&settings.target).ok_or_else(no_target)?;
+pub fn prepare(rows: Columns, facts: &DatasetFacts, settings: &Settings) -> Result<Prepared, PreparationError> {
+    let target = target_of(&rows, settings)?;
     let known: Vec<usize> = (0..rows.rows()).filter(|row| is_known(target, *row)).collect();
     if known.is_empty() {
         return Err(PreparationError::NullTarget(settings.target.clone()));
     }
     let without_target = rows.rows() - known.len();
-    let rows = if without_target == 0 { rows.clone() } else { rows.take(&known) };
-    let target = rows.get(&settings.target).ok_or_else(no_target)?;
+    let rows = if without_target == 0 { rows } else { take(&rows, &known)? };
+    let target = target_of(&rows, settings)?;
 
     let plan = split::decide(
         &settings.split,
@@ -123,7 +117,9 @@ pub fn prepare(rows: &Columns, facts: &DatasetFacts, settings: &Settings) -> Res
     let keys = row_keys(&rows);
     let assignment = split::assign(&plan, &rows, &keys, target, settings.seed)?;
     let (rows, unit) = with_units(rows, &keys, &plan, &assignment)?;
-    let parts = [Part::Train, Part::Validation, Part::Test].map(|part| rows.take(&assignment.rows(part)));
+    let part = |part: Part| take(&rows, &assignment.rows(part));
+    let parts = [part(Part::Train)?, part(Part::Validation)?, part(Part::Test)?];
+    drop(rows);
     let [train, validation, _] = &parts;
 
     let recipe = Recipe::automatic(train, &options(settings, facts, &plan, train))?;
@@ -158,6 +154,19 @@ pub fn prepare(rows: &Columns, facts: &DatasetFacts, settings: &Settings) -> Res
     Ok(Prepared { recipe, fitted, validation: validation_matrix, rows: parts, reports })
 }
 
+fn target_of<'a>(rows: &'a Columns, settings: &Settings) -> Result<&'a Column, PreparationError> {
+    rows.get(&settings.target).ok_or_else(|| {
+        let names = rows.columns().iter().map(|c| c.name.as_str()).filter(|name| !name.starts_with('_'));
+        let available = names.take(40).collect::<Vec<_>>().join(", ");
+        PreparationError::NoTarget { name: settings.target.clone(), available }
+    })
+}
+
+/// The rows `picked`, columns in parallel.
+fn take(rows: &Columns, picked: &[usize]) -> Result<Columns, ColumnsError> {
+    Columns::new(rows.columns().par_iter().map(|column| column.take(picked)).collect())
+}
+
 fn is_known(column: &Column, row: usize) -> bool {
     column.is_valid(row)
         && match &column.values {
@@ -189,7 +198,7 @@ fn with_units(
     }
     let mut unit = if has_unit { "as the dataset declares".to_owned() } else { "row".to_owned() };
     if !has_unit && let Some(units) = &assignment.units {
-        columns.push(Column::text(UNIT, units.iter().map(|unit| Some(unit.as_str()))));
+        columns.push(Column::new(UNIT, Values::Text(units.clone())));
         let column = plan.column.as_deref().unwrap_or_default();
         unit = if plan.method == Method::Time { format!("local day of {column}") } else { column.to_owned() };
     }
@@ -225,7 +234,7 @@ fn options(settings: &Settings, facts: &DatasetFacts, plan: &Plan, train: &Colum
         include: settings.features.clone(),
         exclude: exclude.into_iter().collect(),
         overrides: settings.overrides.clone(),
-        split_time: split_time.filter(|column| column != KNOWN_AT),
+        split_time,
         zones,
     }
 }
@@ -244,10 +253,8 @@ fn check_classes(recipe: &Recipe, settings: &Settings, parts: &[Columns; 3]) -> 
             );
             return Err(PreparationError::OneClass(message));
         }
-        let mut classes: Vec<f64> = encoded.values;
-        classes.sort_by(f64::total_cmp);
-        classes.dedup();
-        if classes.len() < 2 {
+        let first = encoded.values.first();
+        if encoded.values.iter().all(|class| Some(class) == first) {
             let message = format!(
                 "target: every row of {name} has the same class, so nothing can be judged on it: split by another method, or move the boundaries"
             );

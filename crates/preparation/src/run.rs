@@ -1,6 +1,7 @@
 //! One attempt: dataset in, splits and transform out.
 
 use gristmill_jobs::{Attempt, CrashPoint, JobError, Outcome, Work};
+use gristmill_learn::Matrix;
 use gristmill_proto::preparation::{PreparationResult, PreparationSpec};
 use gristmill_stage::{AttemptPin, AttemptStore, job_error};
 use gristmill_store::Store;
@@ -39,7 +40,7 @@ impl Work for PreparationWork {
                 cancel.check()?;
                 let facts: DatasetFacts = serde_json::from_slice(&facts)
                     .map_err(|source| PreparationError::Document { part: "dataset.json", source })?;
-                let prepared = prepare(&rows, &facts, &settings)?;
+                let prepared = prepare(rows, &facts, &settings)?;
                 cancel.check()?;
                 Ok(prepared)
             })
@@ -66,11 +67,15 @@ async fn put(
         .await?;
     let [train_rows, validation_rows, test_rows] = prepared.rows;
     let [train_report, validation_report, test_report] = prepared.reports;
-    let bytes = |matrix: &gristmill_learn::Matrix| matrix.to_bytes().map_err(PreparationError::from);
-    let matrices = (bytes(&prepared.fitted.matrix)?, bytes(&prepared.validation)?);
-    let train = put_split(attempt, store, dataset, train_rows, &train_report, Some(matrices.0)).await?;
-    let validation = put_split(attempt, store, dataset, validation_rows, &validation_report, Some(matrices.1)).await?;
-    let test = put_split(attempt, store, dataset, test_rows, &test_report, None).await?;
+    let splits =
+        [(train_rows, Some(prepared.fitted.matrix)), (validation_rows, Some(prepared.validation)), (test_rows, None)];
+    let encoded = attempt.blocking(move |_| Ok(encode(splits)?)).await?;
+    let [train, validation, test] = encoded;
+    let (train, validation, test) = futures::try_join!(
+        put_split(attempt, store, dataset, train, &train_report),
+        put_split(attempt, store, dataset, validation, &validation_report),
+        put_split(attempt, store, dataset, test, &test_report),
+    )?;
     attempt.reach(CrashPoint::AfterPut);
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
     Ok(PreparationResult {
@@ -88,30 +93,43 @@ async fn put(
     })
 }
 
+/// The bytes of one split's parts.
+struct Encoded {
+    rows: Vec<u8>,
+    matrix: Option<Vec<u8>>,
+}
+
+/// Encodes the splits side by side in the attempt's threads; each gives up its rows once they are bytes.
+fn encode(splits: [(Columns, Option<Matrix>); 3]) -> Result<[Encoded; 3], PreparationError> {
+    let one = |(rows, matrix): (Columns, Option<Matrix>)| {
+        let matrix = matrix.map(|matrix| matrix.to_bytes()).transpose()?;
+        let mut bytes = Vec::new();
+        gristmill_frame::write_parquet(&rows, &mut bytes)?;
+        Ok(Encoded { rows: bytes, matrix })
+    };
+    let [train, validation, test] = splits;
+    // Training is about as long as the other two.
+    let (train, others): (Result<_, PreparationError>, (Result<_, PreparationError>, Result<_, PreparationError>)) =
+        rayon::join(|| one(train), || (one(validation), one(test)));
+    Ok([train?, others.0?, others.1?])
+}
+
 /// Writes one split: its raw rows, what it is, and for training and validation the matrix.
 async fn put_split(
     attempt: &Attempt,
     store: &AttemptStore,
     dataset: ArtifactRef,
-    rows: Columns,
+    encoded: Encoded,
     report: &SplitReport,
-    matrix: Option<Vec<u8>>,
 ) -> Result<ArtifactRef, JobError> {
     let mut writer = store.write(ArtifactKind::Prepared, [dataset]);
     let document = serde_json::to_vec_pretty(report)
         .map_err(|error| JobError::internal("the split report cannot be written").caused_by(error))?;
     writer.part_bytes("split.json", document).await.map_err(job_error)?;
-    if let Some(matrix) = matrix {
+    if let Some(matrix) = encoded.matrix {
         writer.part_bytes("matrix.bin", matrix).await.map_err(job_error)?;
     }
-    let parquet = attempt
-        .blocking(move |_| {
-            let mut bytes = Vec::new();
-            gristmill_frame::write_parquet(&rows, &mut bytes).map_err(PreparationError::from)?;
-            Ok(bytes)
-        })
-        .await?;
-    writer.part_bytes("rows.parquet", parquet).await.map_err(job_error)?;
+    writer.part_bytes("rows.parquet", encoded.rows).await.map_err(job_error)?;
     writer.finish(&AttemptPin(attempt)).await.map_err(job_error)
 }
 

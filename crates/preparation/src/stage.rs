@@ -12,7 +12,7 @@ use crate::run::PreparationWork;
 use crate::service::{Preparation, Service};
 
 /// Raised when the same spec would give other bytes; part of every cache key.
-pub const LOGIC_VERSION: u32 = 1;
+pub const LOGIC_VERSION: u32 = 2;
 
 /// Jobs of this stage that one process does at a time.
 const AT_A_TIME: usize = 2;

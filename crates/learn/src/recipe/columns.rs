@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use gristmill_types::{Column, ColumnType, Columns, Limits, Values};
 
 use super::options::{Override, RecipeOptions};
+use super::season::Season;
 use super::{ColumnPlan, Treatment, dates};
 use crate::task::category_text;
 use crate::{LearnError, TargetPlan, Task};
@@ -17,8 +18,19 @@ const ENCODE_ABOVE: usize = 10;
 const FEW_NUMBERS: usize = 12;
 /// Multiclass targets with more classes get no target encodings: one column per class each.
 const ENCODE_CLASSES: usize = 10;
+/// Whole numbers of a range up to this are counted without sorting: the table fits a core's cache.
+const NARROW: usize = 1 << 14;
 /// Text whose share of distinct values is above this names its rows.
 const NEAR_UNIQUE: f64 = 0.5;
+
+/// What every column is decided with.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub table: &'a Columns,
+    pub target: &'a TargetPlan,
+    pub options: &'a RecipeOptions,
+    pub season: &'a Season,
+}
 
 /// Facts about one column.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +60,18 @@ impl Summary {
                 (rows - keys.len(), runs(keys))
             }
             Values::Text(text) => {
-                let keys = (0..rows).filter(|row| column.is_valid(*row)).filter_map(|row| text.codes.get(row).copied());
-                (column.null_count(), runs(keys.collect()))
+                let mut counts = vec![0; text.values.len()];
+                for (row, code) in text.codes.iter().enumerate() {
+                    if column.is_valid(row)
+                        && let Some(count) = counts.get_mut(*code as usize)
+                    {
+                        *count += 1;
+                    }
+                }
+                counts.retain(|count| *count > 0);
+                (column.null_count(), counts)
             }
-            Values::Int(values) => (column.null_count(), runs(present(column, values))),
+            Values::Int(values) => (column.null_count(), whole_runs(present(column, values))),
             Values::Bool(values) => (column.null_count(), runs(present(column, values))),
             Values::Date(values) => (column.null_count(), runs(present(column, values))),
             Values::Decimal { unscaled, .. } => (column.null_count(), runs(present(column, unscaled))),
@@ -82,6 +102,21 @@ fn present<T: Copy>(column: &Column, values: &[T]) -> Vec<T> {
     values.iter().enumerate().filter(|(row, _)| column.is_valid(*row)).map(|(_, value)| *value).collect()
 }
 
+/// As [`runs`]; numbers of a narrow range are counted in a table instead of sorted.
+fn whole_runs(keys: Vec<i64>) -> Vec<usize> {
+    let (Some(low), Some(high)) = (keys.iter().min().copied(), keys.iter().max().copied()) else { return Vec::new() };
+    let range = high.checked_sub(low).and_then(|range| usize::try_from(range).ok());
+    let Some(range) = range.filter(|range| *range <= NARROW) else { return runs(keys) };
+    let mut counts = vec![0_usize; range + 1];
+    for key in keys {
+        if let Some(count) = usize::try_from(key - low).ok().and_then(|at| counts.get_mut(at)) {
+            *count += 1;
+        }
+    }
+    counts.retain(|count| *count > 0);
+    counts
+}
+
 /// Lengths of the runs of equal keys once sorted.
 fn runs<K: Ord + Copy>(mut keys: Vec<K>) -> Vec<usize> {
     keys.sort_unstable();
@@ -101,14 +136,8 @@ pub(super) fn names(table: &Columns) -> String {
 }
 
 /// Decides one column.
-pub(super) fn plan(
-    column: &Column,
-    summary: &Summary,
-    table: &Columns,
-    target: &TargetPlan,
-    options: &RecipeOptions,
-) -> Result<ColumnPlan, LearnError> {
-    let (treatment, why) = decide(column, summary, table, target, options)?;
+pub(super) fn plan(column: &Column, summary: &Summary, context: &Context<'_>) -> Result<ColumnPlan, LearnError> {
+    let (treatment, why) = seasonal(column, context, decide(column, summary, context)?);
     Ok(ColumnPlan {
         column: column.name.clone(),
         column_type: column.column_type(),
@@ -120,13 +149,25 @@ pub(super) fn plan(
     })
 }
 
-fn decide(
-    column: &Column,
-    summary: &Summary,
-    table: &Columns,
-    target: &TargetPlan,
-    options: &RecipeOptions,
-) -> Result<(Treatment, String), LearnError> {
+/// Keeps a column that tells the season of a short training period from becoming a feature, or says that it is one
+/// because it was asked for.
+fn seasonal(column: &Column, context: &Context<'_>, decided: (Treatment, String)) -> (Treatment, String) {
+    let (treatment, why) = decided;
+    // Calendar parts of a timestamp leave the season out by themselves.
+    if matches!(treatment, Treatment::Drop | Treatment::DateParts { .. }) {
+        return (treatment, why);
+    }
+    let Some(told) = context.season.told_by(column) else { return (treatment, why) };
+    let asked = context.options.include.contains(&column.name) || context.options.overrides.contains_key(&column.name);
+    if asked {
+        (treatment, format!("{why}; warning: {told}, and was kept because it was asked for"))
+    } else {
+        (Treatment::Drop, format!("{told}; name it among the features or override it to keep it"))
+    }
+}
+
+fn decide(column: &Column, summary: &Summary, context: &Context<'_>) -> Result<(Treatment, String), LearnError> {
+    let Context { table, target, options, .. } = *context;
     let name = &column.name;
     let asked = options.overrides.get(name).copied();
     if options.id_columns.contains(name) {
@@ -148,7 +189,7 @@ fn decide(
         return Ok((Treatment::Drop, "every row has the same value".into()));
     }
     if let Some(asked) = asked {
-        return overridden(column, summary, table, target, options, asked);
+        return overridden(column, summary, context, asked);
     }
     match column.column_type() {
         ColumnType::Text => Ok(text(summary, target)),
@@ -161,11 +202,10 @@ fn decide(
 fn overridden(
     column: &Column,
     summary: &Summary,
-    table: &Columns,
-    target: &TargetPlan,
-    options: &RecipeOptions,
+    context: &Context<'_>,
     asked: Override,
 ) -> Result<(Treatment, String), LearnError> {
+    let Context { table, target, options, .. } = *context;
     let column_type = column.column_type();
     let refuse = |what: &str| {
         Err(LearnError::column(&column.name, format!("cannot be used as {what}: it is a {column_type} column")))

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{ColumnPlan, ElapsedPlan, RecipeOptions, Treatment};
 use crate::LearnError;
 
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 /// Calendar features of a shorter stretch have not been seen twice.
-const TWO_YEARS_MICROS: i64 = 730 * DAY_MICROS;
+pub(super) const TWO_YEARS_MICROS: i64 = 730 * DAY_MICROS;
 
 /// A calendar part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl Part {
 }
 
 /// The moments of a date or timestamp column, in microseconds, nulls left out.
-fn moments(column: &Column) -> Vec<(usize, Micros)> {
+pub(super) fn moments(column: &Column) -> Vec<(usize, Micros)> {
     let valid = |row: &usize| column.is_valid(*row);
     match &column.values {
         Values::Date(days) => {
@@ -83,7 +83,7 @@ fn moments(column: &Column) -> Vec<(usize, Micros)> {
     }
 }
 
-fn span(moments: &[(usize, Micros)]) -> i64 {
+pub(super) fn span(moments: &[(usize, Micros)]) -> i64 {
     let low = moments.iter().map(|(_, at)| *at).min().unwrap_or(0);
     let high = moments.iter().map(|(_, at)| *at).max().unwrap_or(0);
     high.saturating_sub(low)
@@ -92,10 +92,14 @@ fn span(moments: &[(usize, Micros)]) -> i64 {
 /// Whether `column` moves with `other`: their difference spans less than a tenth of `other`'s span.
 fn moves_with(column: &Column, other: &Column) -> bool {
     let reference = moments(other);
-    let by_row: std::collections::BTreeMap<usize, Micros> = reference.iter().copied().collect();
+    // Both are in the order of rows.
+    let mut bases = reference.iter().peekable();
     let differences: Vec<(usize, Micros)> = moments(column)
         .into_iter()
-        .filter_map(|(row, at)| by_row.get(&row).map(|base| (row, at.saturating_sub(*base))))
+        .filter_map(|(row, at)| {
+            while bases.next_if(|(base, _)| *base < row).is_some() {}
+            bases.peek().filter(|(base, _)| *base == row).map(|(_, base)| (row, at.saturating_sub(*base)))
+        })
         .collect();
     !differences.is_empty() && span(&differences) < span(&reference) / 10
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use gristmill_model::proto::{self, numeric_step::Step};
 use gristmill_model::{Slots, Transformer};
-use gristmill_types::{Column, Columns, Values};
+use gristmill_types::{Cell, Column, Columns, Values};
+use rayon::prelude::*;
 
 use super::{FittedTransform, assemble, encode, keys_of, labels_of, model, stats, units_of};
 use crate::folds::{Assigned, Folds};
@@ -165,17 +166,22 @@ impl Builder {
 
     /// Imputed and standardised twins of the raw numbers.
     fn prepare(&mut self, slots: &Slots) {
-        for Raw { slot, indicator } in std::mem::take(&mut self.to_prepare) {
-            let Some(values) = slots.numeric.get(slot as usize) else { continue };
-            let Some(fill) = stats::median(values) else { continue };
-            let name = self.numeric.get(slot as usize).map(|step| step.name.clone()).unwrap_or_default();
+        let to_prepare = std::mem::take(&mut self.to_prepare);
+        let fitted = |raw: &Raw| {
+            let values = slots.numeric.get(raw.slot as usize)?;
+            let fill = stats::median(values)?;
             let filled = values.iter().map(|v| f64::from(if v.is_nan() { fill } else { *v }));
+            Some((fill, stats::moments(filled)))
+        };
+        let fitted: Vec<_> = to_prepare.par_iter().map(fitted).collect();
+        for (Raw { slot, indicator }, fitted) in to_prepare.into_iter().zip(fitted) {
+            let Some((fill, (mean, scale))) = fitted else { continue };
+            let name = self.numeric.get(slot as usize).map(|step| step.name.clone()).unwrap_or_default();
             if indicator {
                 let step = Step::Indicator(proto::Indicator { slot });
                 let indicator = self.push(format!("{name} is missing"), step);
                 self.prepared.push(indicator);
             }
-            let (mean, scale) = stats::moments(filled);
             if scale <= f64::EPSILON * mean.abs() || !scale.is_finite() {
                 continue;
             }
@@ -280,11 +286,16 @@ fn input_column(column: &Column) -> proto::InputColumn {
         ..proto::InputColumn::default()
     };
     if column.column_type().is_numeric() {
-        for value in (0..column.len()).filter_map(|row| number(column.cell(row))).filter(|v| v.is_finite()) {
-            out.min = Some(out.min.map_or(value, |low| low.min(value)));
-            out.max = Some(out.max.map_or(value, |high| high.max(value)));
-        }
-        out.nullable |= (0..column.len()).any(|row| number(column.cell(row)).is_none());
+        let (range, missing) = match &column.values {
+            Values::Int(values) => range(column, values, |v| Some(*v as f64)),
+            Values::Float(values) => range(column, values, |v| Some(*v).filter(|v| !v.is_nan())),
+            Values::Decimal { scale, unscaled } => {
+                range(column, unscaled, |v| number(Cell::Decimal { scale: *scale, unscaled: *v }))
+            }
+            _ => (None, false),
+        };
+        (out.min, out.max) = range.unzip();
+        out.nullable |= missing;
     }
     if matches!(column.column_type(), gristmill_types::ColumnType::Text) {
         let values = texts(column);
@@ -293,6 +304,22 @@ fn input_column(column: &Column) -> proto::InputColumn {
         }
     }
     out
+}
+
+/// Smallest and largest finite number of the rows that have one, and whether some row has none.
+fn range<T>(column: &Column, values: &[T], number: impl Fn(&T) -> Option<f64>) -> (Option<(f64, f64)>, bool) {
+    let (mut range, mut missing) = (None, false);
+    for (row, value) in values.iter().enumerate() {
+        match number(value).filter(|_| column.is_valid(row)) {
+            None => missing = true,
+            Some(value) if value.is_finite() => {
+                let (low, high) = range.unwrap_or((value, value));
+                range = Some((f64::min(low, value), f64::max(high, value)));
+            }
+            Some(_) => {}
+        }
+    }
+    (range, missing)
 }
 
 /// The distinct texts of the rows, in order.

@@ -6,13 +6,13 @@ pub(super) fn median(values: &[f32]) -> Option<f32> {
     if present.is_empty() {
         return None;
     }
-    present.sort_unstable_by(f32::total_cmp);
-    let upper = present.len() / 2;
-    let high = present.get(upper).copied()?;
-    if present.len() % 2 == 1 {
+    let (upper, odd) = (present.len() / 2, present.len() % 2 == 1);
+    let (below, high, _) = present.select_nth_unstable_by(upper, f32::total_cmp);
+    let high = *high;
+    if odd {
         return Some(high);
     }
-    let low = present.get(upper - 1).copied()?;
+    let low = below.iter().copied().max_by(f32::total_cmp)?;
     Some(((f64::from(low) + f64::from(high)) / 2.0) as f32)
 }
 

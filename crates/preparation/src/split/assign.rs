@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_types::{Cell, Column, Columns, Digest, Values};
+use gristmill_types::{Cell, Column, Columns, Digest, Text, Values};
 
 use super::{Day, Method, Part, Plan, SplitError, local_days};
 
@@ -15,7 +15,7 @@ pub struct Assignment {
     pub parts: Vec<Part>,
     /// One per row: the local day of a time split, the group of a group split; `None` when the row
     /// is its own unit.
-    pub units: Option<Vec<String>>,
+    pub units: Option<Text>,
     /// Days on which training ends and validation ends (inclusive), for a time split.
     pub until: Option<(Day, Day)>,
 }
@@ -79,7 +79,7 @@ fn by_time(plan: &Plan, column: &Column) -> Result<Assignment, SplitError> {
         }
     };
     let parts = days.iter().map(|day| day.map_or(Part::Left, part)).collect();
-    let units = days.iter().map(|day| day.map(|day| day.to_string()).unwrap_or_default()).collect();
+    let units = coded(&days, |day| day.map(|day| day.to_string()).unwrap_or_default());
     Ok(Assignment { parts, units: Some(units), until: Some((train, validation)) })
 }
 
@@ -107,13 +107,31 @@ fn boundaries(days: &[Option<Day>], shares: [f64; 3]) -> (Day, Day) {
 }
 
 fn by_group(plan: &Plan, column: &Column, seed: u64) -> Assignment {
-    let units: Vec<String> = (0..column.len()).map(|row| group(column.cell(row))).collect();
-    let mut drawn: BTreeMap<&str, Part> = BTreeMap::new();
-    let parts = units
-        .iter()
-        .map(|unit| *drawn.entry(unit).or_insert_with(|| by_share(plan, uniform(seed, unit.as_bytes()))))
-        .collect();
+    let groups: Vec<String> = (0..column.len()).map(|row| group(column.cell(row))).collect();
+    let units = Text::from_rows(groups.iter().map(|unit| Some(unit.as_str()))).0;
+    let drawn: Vec<Part> = units.values.iter().map(|unit| by_share(plan, uniform(seed, unit.as_bytes()))).collect();
+    let parts = units.codes.iter().map(|code| drawn.get(*code as usize).copied().unwrap_or(Part::Left)).collect();
     Assignment { parts, units: Some(units), until: None }
+}
+
+/// Rows as codes of their distinct values in order of first appearance, each written out once.
+fn coded<K: Ord + Copy>(rows: &[K], write: impl Fn(&K) -> String) -> Text {
+    let mut seen: BTreeMap<K, u32> = BTreeMap::new();
+    let mut text = Text { codes: Vec::with_capacity(rows.len()), values: Vec::new() };
+    let mut last: Option<(K, u32)> = None;
+    for row in rows {
+        // Neighbours are often alike: rows of one day come together.
+        let code = match last {
+            Some((key, code)) if key == *row => code,
+            _ => *seen.entry(*row).or_insert_with(|| {
+                text.values.push(write(row));
+                u32::try_from(text.values.len() - 1).unwrap_or(u32::MAX)
+            }),
+        };
+        last = Some((*row, code));
+        text.codes.push(code);
+    }
+    text
 }
 
 fn group(cell: Cell<'_>) -> String {

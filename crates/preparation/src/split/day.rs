@@ -1,5 +1,6 @@
 //! Calendar days as people in a zone count them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +17,7 @@ pub struct Day(pub i32);
 
 /// Days from 0001-01-01 to 1970-01-01, chrono's day count to ours.
 const EPOCH: i32 = 719_163;
+const HOUR_MICROS: i64 = 3_600_000_000;
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +62,20 @@ pub fn local_days(column: &Column) -> Result<Vec<Option<Day>>, SplitError> {
         Values::Timestamp { zone: None, .. } => Err(SplitError::Naive(column.name.clone())),
         Values::Timestamp { zone: Some(zone), micros } => {
             let zone: chrono_tz::Tz = zone.parse().map_err(|_| SplitError::Zone(zone.clone()))?;
-            Ok(micros.iter().enumerate().map(|(row, at)| valid(row).then(|| local_day(zone, *at))).collect())
+            // The moments of one hour of UTC are mostly of one local day; the zone is asked once per hour that has
+            // no midnight or change of offset within it.
+            let mut hours: HashMap<i64, Option<Day>> = HashMap::new();
+            let day = |at: i64| {
+                let hour = at.div_euclid(HOUR_MICROS);
+                let whole = *hours.entry(hour).or_insert_with(|| {
+                    let start = hour.saturating_mul(HOUR_MICROS);
+                    let first = local_day(zone, start);
+                    let last = local_day(zone, start.saturating_add(HOUR_MICROS - 1));
+                    (first == last).then_some(first)
+                });
+                whole.unwrap_or_else(|| local_day(zone, at))
+            };
+            Ok(days_of(column, micros, day))
         }
         _ => Err(SplitError::Unfit {
             column: column.name.clone(),
@@ -69,6 +84,23 @@ pub fn local_days(column: &Column) -> Result<Vec<Option<Day>>, SplitError> {
             needed: "a date or a timestamp with a zone",
         }),
     }
+}
+
+/// The day of each row that is not null; a moment that its neighbour has too is not looked up again.
+fn days_of(column: &Column, micros: &[i64], mut day: impl FnMut(i64) -> Day) -> Vec<Option<Day>> {
+    let mut last: Option<(i64, Day)> = None;
+    let each = |(row, at): (usize, &i64)| {
+        if !column.is_valid(row) {
+            return None;
+        }
+        let found = match last {
+            Some((moment, found)) if moment == *at => found,
+            _ => day(*at),
+        };
+        last = Some((*at, found));
+        Some(found)
+    };
+    micros.iter().enumerate().map(each).collect()
 }
 
 fn local_day(zone: chrono_tz::Tz, micros: i64) -> Day {

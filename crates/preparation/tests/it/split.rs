@@ -32,7 +32,8 @@ fn run(request: &Request, rows: &Columns) -> (Plan, gristmill_preparation::split
 
 fn straddles(assignment: &gristmill_preparation::split::Assignment) -> bool {
     let mut parts: BTreeMap<&str, BTreeSet<u8>> = BTreeMap::new();
-    for (unit, part) in assignment.units.as_ref().unwrap().iter().zip(&assignment.parts) {
+    let units = assignment.units.as_ref().unwrap();
+    for (unit, part) in (0..units.codes.len()).map(|row| units.get(row)).zip(&assignment.parts) {
         parts.entry(unit).or_default().insert(*part as u8);
     }
     parts.values().any(|parts| parts.len() > 1)

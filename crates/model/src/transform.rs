@@ -146,9 +146,49 @@ impl Transformer {
         let bound = self.signature.bind(table)?;
         Ok(columns::apply(self, &bound, table.rows()))
     }
+
+    /// The slots of a table of which `slots` are the first, as a transform with fewer steps gave them: what fitting
+    /// does between its two passes.
+    ///
+    /// # Errors
+    /// [`ModelError::Invalid`] if a step that is missing in `slots` reads cells, or the categories are others.
+    pub fn complete(&self, slots: Slots) -> Result<Slots, ModelError> {
+        let steps = &self.steps;
+        let categories = slots.category.len() == steps.category.len();
+        let added = steps.numeric.get(slots.numeric.len()..);
+        let from_slots = added.is_some_and(|added| added.iter().all(|step| !step.reads_cells()));
+        if !categories || !from_slots {
+            return Err(ModelError::invalid("transform", "has steps that read cells after those already applied"));
+        }
+        Ok(columns::complete(self, slots))
+    }
 }
 
 impl Numeric {
+    /// The numeric slot that the step reads, if it does.
+    const fn slot(&self) -> Option<usize> {
+        match self {
+            Self::Impute { slot, .. }
+            | Self::Indicator { slot }
+            | Self::Standardise { slot, .. }
+            | Self::Clip { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// The inputs that the step reads as moments.
+    fn moments(&self) -> Vec<usize> {
+        match self {
+            Self::DatePart { input, .. } => vec![*input],
+            Self::Elapsed { from, to } => vec![*from, *to],
+            _ => Vec::new(),
+        }
+    }
+
+    const fn reads_cells(&self) -> bool {
+        matches!(self, Self::Number { .. } | Self::DatePart { .. } | Self::Elapsed { .. })
+    }
+
     /// The step's value from an earlier numeric slot.
     fn of_slot(&self, value: f32) -> f32 {
         match self {

@@ -22,6 +22,11 @@ pub(crate) struct PreparationWork {
 impl Work for PreparationWork {
     const KIND: &'static str = "preparation";
 
+    /// As many as there are: columns are prepared side by side.
+    fn slots(&self) -> usize {
+        usize::MAX
+    }
+
     async fn run(&self, attempt: Attempt) -> Result<Outcome, JobError> {
         let spec = PreparationSpec::decode(attempt.payload()).map_err(|error| {
             JobError::permanent("INVALID_SPEC", "the stored spec cannot be read: submit the job again").caused_by(error)

@@ -70,7 +70,7 @@ pub(super) fn fit(recipe: &Recipe, train: &Columns, folds: &Folds) -> Result<Fit
     }
     let transform = builder.transform();
     let full = Transformer::compile(&signature, &transform).map_err(model)?;
-    let mut slots = full.transform(train).map_err(model)?;
+    let mut slots = full.complete(slots).map_err(model)?;
     for (slot, values) in std::mem::take(&mut builder.cross_fitted) {
         if let Some(place) = slots.numeric.get_mut(slot as usize) {
             *place = values;
@@ -84,8 +84,10 @@ impl Builder {
     /// Steps that read input cells.
     fn read_cells(&mut self, recipe: &Recipe, train: &Columns) -> Result<(), LearnError> {
         let names = recipe.inputs();
+        let made: Vec<Option<proto::InputColumn>> =
+            names.par_iter().map(|name| train.get(name).map(input_column)).collect();
         let mut position = BTreeMap::new();
-        for name in names {
+        for (name, made) in names.into_iter().zip(made) {
             let plan = recipe.columns.iter().find(|plan| plan.column == name);
             let (Some(plan), Some(column)) = (plan, train.get(name)) else {
                 return Err(LearnError::column(name, "the recipe uses it, but the table does not have it"));
@@ -98,7 +100,7 @@ impl Builder {
             // Inputs are at most the columns limit.
             let input = self.inputs.len() as u32;
             position.insert(name, input);
-            self.inputs.push(input_column(column));
+            self.inputs.extend(made);
             self.read_column(plan, column, input)?;
         }
         for elapsed in &recipe.elapsed {

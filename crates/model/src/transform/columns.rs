@@ -8,37 +8,89 @@ use crate::signature::{Bound, Input};
 use crate::slots::Slots;
 use crate::vocabulary::MISSING;
 
+/// Tables of fewer rows are not worth other threads.
+#[cfg(feature = "parallel")]
+const PARALLEL_ROWS: usize = 16_384;
+
 /// Transforms `rows` rows of checked columns.
 pub(super) fn apply(transformer: &Transformer, bound: &Bound<'_>, rows: usize) -> Slots {
     let inputs = Inputs { inputs: transformer.signature.inputs(), bound, rows };
     let steps = &transformer.steps;
-    let category: Vec<Vec<u32>> = steps.category.iter().map(|step| ids(step, &inputs)).collect();
-    let mut moments: Vec<Option<Vec<Micros>>> = vec![None; bound.len()];
-    let mut numeric: Vec<Vec<f32>> = Vec::with_capacity(steps.numeric.len());
-    for step in &steps.numeric {
-        let values = match step {
-            Numeric::Number { input } => inputs.features(*input),
-            Numeric::DatePart { input, part, zone } => {
-                let zone = zone.and_then(|zone| steps.zones.get(zone));
-                let moments = inputs.moments(*input, &mut moments);
-                moments.iter().map(|micros| date_part(*micros, *part, zone)).collect()
-            }
-            Numeric::Elapsed { from, to } => {
-                let from = inputs.moments(*from, &mut moments).to_vec();
-                let to = inputs.moments(*to, &mut moments);
-                from.iter().zip(to).map(|(from, to)| elapsed(*from, *to)).collect()
-            }
-            Numeric::Impute { slot, .. }
-            | Numeric::Indicator { slot }
-            | Numeric::Standardise { slot, .. }
-            | Numeric::Clip { slot, .. } => numeric[*slot].iter().map(|value| step.of_slot(*value)).collect(),
-            Numeric::CategoryTable { category: slot, .. } | Numeric::CategoryId { category: slot } => {
-                category[*slot].iter().map(|id| step.of_id(*id)).collect()
-            }
-        };
-        numeric.push(values);
-    }
+    let category = each(&steps.category, rows, |step| ids(step, &inputs));
+    let mut timed: Vec<usize> = steps.numeric.iter().flat_map(Numeric::moments).collect();
+    timed.sort_unstable();
+    timed.dedup();
+    let moments = each(&timed, rows, |input| inputs.moments(*input));
+    let moments = |input: usize| timed.binary_search(&input).ok().and_then(|at| moments.get(at)).map_or(&[][..], |m| m);
+    let read = |step: &Numeric| match step {
+        Numeric::Number { input } => inputs.features(*input),
+        Numeric::DatePart { input, part, zone } => {
+            let zone = zone.and_then(|zone| steps.zones.get(zone));
+            moments(*input).iter().map(|micros| date_part(*micros, *part, zone)).collect()
+        }
+        Numeric::Elapsed { from, to } => {
+            moments(*from).iter().zip(moments(*to)).map(|(from, to)| elapsed(*from, *to)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let numeric = numeric(&steps.numeric, Vec::new(), &category, rows, read);
     Slots { rows, numeric, category }
+}
+
+/// Adds to `slots` what the steps after theirs give; none of those reads a cell.
+pub(super) fn complete(transformer: &Transformer, slots: Slots) -> Slots {
+    let Slots { rows, numeric: known, category } = slots;
+    let numeric = numeric(&transformer.steps.numeric, known, &category, rows, |_| Vec::new());
+    Slots { rows, numeric, category }
+}
+
+/// The numeric slots after `known`, level by level: a step stands above the slot that it reads.
+fn numeric(
+    steps: &[Numeric],
+    known: Vec<Vec<f32>>,
+    category: &[Vec<u32>],
+    rows: usize,
+    read: impl Fn(&Numeric) -> Vec<f32> + Sync,
+) -> Vec<Vec<f32>> {
+    let mut levels = vec![0_usize; steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        // A step reads earlier slots only.
+        levels[at] = step.slot().map_or(0, |slot| levels[slot] + 1);
+    }
+    let from = known.len();
+    let mut made = known;
+    made.resize_with(steps.len(), Vec::new);
+    for level in 0..=levels.iter().copied().max().unwrap_or(0) {
+        let wave: Vec<usize> = (from..steps.len()).filter(|at| levels[*at] == level).collect();
+        let values = each(&wave, rows, |at| {
+            let step = &steps[*at];
+            match step {
+                Numeric::Number { .. } | Numeric::DatePart { .. } | Numeric::Elapsed { .. } => read(step),
+                Numeric::Impute { slot, .. }
+                | Numeric::Indicator { slot }
+                | Numeric::Standardise { slot, .. }
+                | Numeric::Clip { slot, .. } => made[*slot].iter().map(|value| step.of_slot(*value)).collect(),
+                Numeric::CategoryTable { category: slot, .. } | Numeric::CategoryId { category: slot } => {
+                    category[*slot].iter().map(|id| step.of_id(*id)).collect()
+                }
+            }
+        });
+        for (at, values) in wave.into_iter().zip(values) {
+            made[at] = values;
+        }
+    }
+    made
+}
+
+#[cfg(feature = "parallel")]
+fn each<T: Sync, U: Send>(items: &[T], rows: usize, make: impl Fn(&T) -> U + Sync + Send) -> Vec<U> {
+    use rayon::prelude::*;
+    if rows < PARALLEL_ROWS { items.iter().map(make).collect() } else { items.par_iter().map(make).collect() }
+}
+
+#[cfg(not(feature = "parallel"))]
+fn each<T, U>(items: &[T], _rows: usize, make: impl Fn(&T) -> U) -> Vec<U> {
+    items.iter().map(make).collect()
 }
 
 /// Bound columns with the types they are read as.
@@ -70,14 +122,13 @@ impl<'a> Inputs<'a> {
     }
 
     /// Moments of an input, read once for all steps.
-    fn moments<'c>(&self, input: usize, cache: &'c mut [Option<Vec<Micros>>]) -> &'c [Micros] {
-        let Some(slot) = cache.get_mut(input) else { return &[] };
-        slot.get_or_insert_with(|| match self.column(input) {
+    fn moments(&self, input: usize) -> Vec<Micros> {
+        match self.column(input) {
             None => vec![read::NO_MOMENT; self.rows],
             Some((column_type, column)) => {
                 (0..self.rows).map(|row| read::moment(cell(column_type, column, row))).collect()
             }
-        })
+        }
     }
 }
 

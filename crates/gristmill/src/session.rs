@@ -86,11 +86,6 @@ impl Session {
         self.node.is_some()
     }
 
-    /// This process's stages, if they run here.
-    pub const fn node(&self) -> Option<&Node> {
-        self.node.as_ref()
-    }
-
     /// Ends what runs in this process, if anything does: jobs under way are given back.
     pub async fn close(self) {
         if let Some(node) = self.node {

@@ -195,6 +195,9 @@ pub enum Data {
     Ingest {
         /// CSV or Parquet
         file: PathBuf,
+        /// Refuse the file (exit code 3) if it does not fit this `schema.json` or schema artifact
+        #[arg(long)]
+        schema: Option<String>,
         #[command(flatten)]
         csv: Csv,
         #[arg(long, value_enum, default_value_t)]

@@ -158,12 +158,26 @@ pub enum Runs {
     Cancel(RunId),
     /// Continue a run that failed or was cancelled
     Resume(RunId),
+    /// Compute every step of a run again and compare the artifacts; exit code 1 when one differs
+    Verify(RunId),
+    /// What differs between two runs: settings, sources, dataset, leaderboard, metrics
+    Diff(RunPair),
 }
 
 #[derive(Debug, Args)]
 pub struct RunId {
     /// The run's id, or `last`
     pub id: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct RunPair {
+    /// A run's id, or `last`
+    pub a: String,
+    /// Another one's
+    pub b: String,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }
@@ -274,8 +288,11 @@ pub struct Predict {
     #[arg(long)]
     pub model: String,
     /// CSV or Parquet with the columns of the model's signature
-    #[arg(long, value_name = "FILE")]
-    pub input: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "source", conflicts_with = "source")]
+    pub input: Option<PathBuf>,
+    /// A file in place of a source of the run that made the model, whose integration is done again; repeatable
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub source: Vec<(String, PathBuf)>,
     /// Where to write, `.csv` or `.parquet`
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
@@ -306,8 +323,11 @@ pub struct MonitorRows {
     #[arg(long)]
     pub model: String,
     /// New rows, CSV or Parquet; without it, what the model has been asked online
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "source")]
     pub input: Option<PathBuf>,
+    /// A file in place of a source of the run that made the model, whose integration is done again; repeatable
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub source: Vec<(String, PathBuf)>,
     #[command(flatten)]
     pub csv: Csv,
     #[arg(long, value_enum, default_value_t)]
@@ -321,6 +341,13 @@ pub struct Gc {
     pub dry_run: bool,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write `--source NAME=FILE`, with the name that the pipeline file gives the source".into()),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

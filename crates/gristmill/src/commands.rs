@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub mod data;
+pub mod diff;
 pub mod gc;
 pub mod jobs;
 pub mod models;
@@ -9,7 +10,9 @@ pub mod predict;
 pub mod results;
 pub mod run;
 pub mod runs;
+pub mod sources;
 pub mod up;
+pub mod verify;
 
 use clap::CommandFactory;
 

@@ -60,6 +60,8 @@ pub enum Command {
     Monitor(Monitor),
     /// Delete artifacts that nothing names any more
     Gc(Gc),
+    /// Bring the tables of the data directory up to date, and say from and to which versions
+    Migrate(Migrate),
     /// Print the JSON Schema of the pipeline file
     Schema,
     /// Print a completion script for a shell
@@ -254,6 +256,8 @@ pub enum Models {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Two versions side by side, from their evaluations
+    Compare(ModelPair),
     /// Move an alias to a version
     Alias {
         /// The model's name
@@ -283,12 +287,23 @@ pub enum Models {
 }
 
 #[derive(Debug, Args)]
+pub struct ModelPair {
+    /// `NAME@ALIAS` or `NAME:VERSION`
+    pub a: String,
+    /// Another one
+    pub b: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("rows").required(true).args(["input", "source"])))]
 pub struct Predict {
     /// `NAME@ALIAS` or `NAME:VERSION`
     #[arg(long)]
     pub model: String,
     /// CSV or Parquet with the columns of the model's signature
-    #[arg(long, value_name = "FILE", required_unless_present = "source", conflicts_with = "source")]
+    #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// A file in place of a source of the run that made the model, whose integration is done again; repeatable
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
@@ -330,6 +345,12 @@ pub struct MonitorRows {
     pub source: Vec<(String, PathBuf)>,
     #[command(flatten)]
     pub csv: Csv,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }

@@ -1,9 +1,11 @@
 //! What each command does.
 
+pub mod compare;
 pub mod data;
 pub mod diff;
 pub mod gc;
 pub mod jobs;
+pub mod migrate;
 pub mod models;
 pub mod monitor;
 pub mod predict;

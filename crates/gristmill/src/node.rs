@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use roots::LedgerRoots;
 
 /// The database of all stages in the data directory.
-const DATABASE: &str = "gristmill";
+pub const DATABASE: &str = "gristmill";
 /// How long jobs under way may go on after a drain began; then they are given back.
 const GRACE: Duration = Duration::from_millis(500);
 

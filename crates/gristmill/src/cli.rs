@@ -60,6 +60,8 @@ pub enum Command {
     Monitor(Monitor),
     /// Delete artifacts that nothing names any more
     Gc(Gc),
+    /// Bring the tables of the data directory up to date, and say from and to which versions
+    Migrate(Migrate),
     /// Print the JSON Schema of the pipeline file
     Schema,
     /// Print a completion script for a shell
@@ -158,12 +160,26 @@ pub enum Runs {
     Cancel(RunId),
     /// Continue a run that failed or was cancelled
     Resume(RunId),
+    /// Compute every step of a run again and compare the artifacts; exit code 1 when one differs
+    Verify(RunId),
+    /// What differs between two runs: settings, sources, dataset, leaderboard, metrics
+    Diff(RunPair),
 }
 
 #[derive(Debug, Args)]
 pub struct RunId {
     /// The run's id, or `last`
     pub id: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct RunPair {
+    /// A run's id, or `last`
+    pub a: String,
+    /// Another one's
+    pub b: String,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }
@@ -195,6 +211,9 @@ pub enum Data {
     Ingest {
         /// CSV or Parquet
         file: PathBuf,
+        /// Refuse the file (exit code 3) if it does not fit this `schema.json` or schema artifact
+        #[arg(long)]
+        schema: Option<String>,
         #[command(flatten)]
         csv: Csv,
         #[arg(long, value_enum, default_value_t)]
@@ -237,6 +256,8 @@ pub enum Models {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Two versions side by side, from their evaluations
+    Compare(ModelPair),
     /// Move an alias to a version
     Alias {
         /// The model's name
@@ -266,13 +287,27 @@ pub enum Models {
 }
 
 #[derive(Debug, Args)]
+pub struct ModelPair {
+    /// `NAME@ALIAS` or `NAME:VERSION`
+    pub a: String,
+    /// Another one
+    pub b: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("rows").required(true).args(["input", "source"])))]
 pub struct Predict {
     /// `NAME@ALIAS` or `NAME:VERSION`
     #[arg(long)]
     pub model: String,
     /// CSV or Parquet with the columns of the model's signature
     #[arg(long, value_name = "FILE")]
-    pub input: PathBuf,
+    pub input: Option<PathBuf>,
+    /// A file in place of a source of the run that made the model, whose integration is done again; repeatable
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub source: Vec<(String, PathBuf)>,
     /// Where to write, `.csv` or `.parquet`
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
@@ -303,10 +338,19 @@ pub struct MonitorRows {
     #[arg(long)]
     pub model: String,
     /// New rows, CSV or Parquet; without it, what the model has been asked online
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "source")]
     pub input: Option<PathBuf>,
+    /// A file in place of a source of the run that made the model, whose integration is done again; repeatable
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub source: Vec<(String, PathBuf)>,
     #[command(flatten)]
     pub csv: Csv,
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }
@@ -318,6 +362,13 @@ pub struct Gc {
     pub dry_run: bool,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write `--source NAME=FILE`, with the name that the pipeline file gives the source".into()),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -1,15 +1,20 @@
 //! What each command does.
 
+pub mod compare;
 pub mod data;
+pub mod diff;
 pub mod gc;
 pub mod jobs;
+pub mod migrate;
 pub mod models;
 pub mod monitor;
 pub mod predict;
 pub mod results;
 pub mod run;
 pub mod runs;
+pub mod sources;
 pub mod up;
+pub mod verify;
 
 use clap::CommandFactory;
 

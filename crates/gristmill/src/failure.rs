@@ -55,7 +55,7 @@ impl Failure {
 }
 
 /// Reason of an ingestion whose data does not fit the expected schema.
-const ANOMALIES: &str = "ANOMALIES";
+pub const ANOMALIES: &str = "SCHEMA_ANOMALIES";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

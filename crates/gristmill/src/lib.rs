@@ -73,6 +73,7 @@ async fn command(cli: Cli) -> Result<Exit, Failure> {
         Command::Models(models) => commands::models::run(&global, models, process).await,
         Command::Predict(predict) => commands::predict::run(&global, predict, process).await,
         Command::Monitor(monitor) => commands::monitor::run(&global, monitor, process).await,
+        Command::Migrate(migrate) => commands::migrate::run(&global, migrate, process).await,
         Command::Gc(gc) => commands::gc::run(&global, gc, process).await,
         Command::Up(_) | Command::Completions { .. } | Command::Schema => Ok(Exit::Done),
     }

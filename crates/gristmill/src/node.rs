@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_jobs::{Ledger, Running, Workers};
+use gristmill_jobs::{Running, Workers};
 use gristmill_pipeline::Channels;
 use gristmill_registry::RegistryConfig;
 use gristmill_rpc::channel::LocalRoutes;
@@ -16,15 +16,14 @@ use gristmill_runtime::slots::Slots;
 use gristmill_runtime::{Process, Shutdown};
 use gristmill_serving::{Serving, ServingConfig};
 use gristmill_stage::{Assembled, StageDeps};
-use gristmill_store::{Location, RootProvider, Store, StoreConfig, SweepReport};
+use gristmill_store::{Location, RootProvider, Store, StoreConfig};
 use gristmill_training::Settings as Trials;
-use gristmill_types::Project;
 
 use crate::failure::Failure;
 use roots::LedgerRoots;
 
 /// The database of all stages in the data directory.
-const DATABASE: &str = "gristmill";
+pub const DATABASE: &str = "gristmill";
 /// How long jobs under way may go on after a drain began; then they are given back.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -52,9 +51,6 @@ pub struct Node {
     server: Arc<Server>,
     routes: LocalRoutes,
     running: Vec<Running>,
-    store: Store,
-    ledgers: Vec<Arc<dyn Ledger>>,
-    roots: Vec<Arc<dyn RootProvider>>,
     serving: Serving,
     shutdown: Shutdown,
     /// Ends with the node.
@@ -71,7 +67,6 @@ impl std::fmt::Debug for Node {
 struct Stages {
     services: Services,
     workers: Vec<Workers>,
-    ledgers: Vec<Arc<dyn Ledger>>,
     roots: Vec<Arc<dyn RootProvider>>,
     serving: Serving,
 }
@@ -80,7 +75,7 @@ impl Stages {
     fn add(&mut self, stage: Assembled) {
         self.services = std::mem::take(&mut self.services).merge(stage.services);
         self.workers.push(stage.workers);
-        self.ledgers.push(stage.ledger);
+        self.roots.push(Arc::new(LedgerRoots::new(stage.ledger)));
     }
 }
 
@@ -98,11 +93,11 @@ impl Node {
         let server = Arc::new(server.map_err(Failure::failed)?);
         routes.open(&server);
         let running = std::mem::take(&mut stages.workers).into_iter().map(Workers::start).collect();
-        let Stages { ledgers, roots, serving, .. } = stages;
+        let serving = stages.serving;
         let shutdown = process.shutdown.clone();
         let mut at_rest = tokio::task::JoinSet::new();
         at_rest.spawn(crate::memory::release_at_rest(deps.slots));
-        Ok(Self { server, routes, running, store: deps.store, ledgers, roots, serving, shutdown, _at_rest: at_rest })
+        Ok(Self { server, routes, running, serving, shutdown, _at_rest: at_rest })
     }
 
     /// The server around the stages.
@@ -122,17 +117,6 @@ impl Node {
         let drained = self.running.iter().map(|running| running.drain(GRACE));
         futures::future::join_all(drained).await;
         self.serving.finished().await;
-    }
-
-    /// Deletes what no ledger and no registry names.
-    ///
-    /// # Errors
-    /// The store cannot be swept; nothing was deleted then.
-    pub async fn sweep(&self, project: &Project, dry_run: bool) -> Result<SweepReport, Failure> {
-        let ledgers: Vec<LedgerRoots> = self.ledgers.iter().cloned().map(LedgerRoots::new).collect();
-        let mut providers: Vec<&dyn RootProvider> = ledgers.iter().map(|ledger| ledger as &dyn RootProvider).collect();
-        providers.extend(self.roots.iter().map(AsRef::as_ref));
-        self.store.sweep(project, &providers, dry_run).await.map_err(Failure::failed)
     }
 }
 
@@ -163,7 +147,7 @@ async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> 
     let trials =
         Trials { trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1), trial_threads: 1 };
     let roots: Vec<Arc<dyn RootProvider>> = vec![Arc::new(registry.registry), Arc::new(serving.roots())];
-    let mut stages = Stages { services: registry.services, workers: Vec::new(), ledgers: Vec::new(), roots, serving };
+    let mut stages = Stages { services: registry.services, workers: Vec::new(), roots, serving };
     stages.add(served);
     stages.add(gristmill_ingestion::open(deps).await.map_err(Failure::failed)?);
     stages.add(gristmill_preparation::open(deps).await.map_err(Failure::failed)?);
@@ -173,5 +157,6 @@ async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> 
     let others = Channels::all(&routes.channel("pipeline"));
     let pipeline = gristmill_pipeline::open(deps, &gristmill_pipeline::Config::default(), others).await;
     stages.add(pipeline.map_err(Failure::failed)?);
+    registry.holders.complete(stages.roots.clone());
     Ok(stages)
 }

@@ -9,6 +9,7 @@ use gristmill_proto::evaluation::evaluation_service_client::EvaluationServiceCli
 use gristmill_proto::ingestion::ingestion_service_client::IngestionServiceClient;
 use gristmill_proto::monitoring::monitoring_service_client::MonitoringServiceClient;
 use gristmill_proto::pipeline::pipeline_service_client::PipelineServiceClient;
+use gristmill_proto::preparation::preparation_service_client::PreparationServiceClient;
 use gristmill_proto::registry::registry_service_client::RegistryServiceClient;
 use gristmill_proto::serving::prediction_service_client::PredictionServiceClient;
 use gristmill_proto::serving::serving_service_client::ServingServiceClient;
@@ -86,11 +87,6 @@ impl Session {
         self.node.is_some()
     }
 
-    /// This process's stages, if they run here.
-    pub const fn node(&self) -> Option<&Node> {
-        self.node.as_ref()
-    }
-
     /// Ends what runs in this process, if anything does: jobs under way are given back.
     pub async fn close(self) {
         if let Some(node) = self.node {
@@ -111,6 +107,11 @@ impl Session {
     /// Datasets.
     pub fn ingestion(&self) -> IngestionServiceClient<Channel> {
         IngestionServiceClient::new(self.channel.clone())
+    }
+
+    /// Splits and transforms.
+    pub fn preparation(&self) -> PreparationServiceClient<Channel> {
+        PreparationServiceClient::new(self.channel.clone())
     }
 
     /// Studies.

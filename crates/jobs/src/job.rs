@@ -57,6 +57,8 @@ pub struct Job {
     pub observed: Observed,
     /// Number of its latest event.
     pub sequence: i64,
+    /// It is computed although an equal job may have succeeded; so are the jobs that belong to it.
+    pub fresh: bool,
 }
 
 /// How far a running attempt is.

@@ -12,7 +12,7 @@ use gristmill_store::{Artifact, Part, PartEntry, Producer, ProjectStore, Store, 
 use gristmill_types::{ArtifactKind, ArtifactRef, Digest, Name, Project};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::RegistryError;
+use crate::{Holders, RegistryError};
 
 /// Raised when the same upload would give other bytes.
 const LOGIC_VERSION: u32 = 1;
@@ -26,10 +26,11 @@ pub(crate) struct Artifacts {
     store: Store,
     max_upload_bytes: u64,
     producer: Producer,
+    holders: Holders,
 }
 
 impl Artifacts {
-    pub(crate) fn new(store: Store, max_upload_bytes: u64) -> Result<Self, RegistryError> {
+    pub(crate) fn new(store: Store, max_upload_bytes: u64, holders: Holders) -> Result<Self, RegistryError> {
         let name = |text: &str| Name::new(text).map_err(|error| RegistryError::Config(error.to_string()));
         // No spec decides an upload's bytes: equal files are one artifact, whoever sent them.
         let producer = Producer {
@@ -38,7 +39,7 @@ impl Artifacts {
             spec_digest: Digest::of(b""),
             cpu_class: name("any")?,
         };
-        Ok(Self { store, max_upload_bytes, producer })
+        Ok(Self { store, max_upload_bytes, producer, holders })
     }
 
     async fn open(&self, project: &Project, asked: Option<&message::ArtifactRef>) -> Result<Artifact, Status> {
@@ -140,6 +141,26 @@ impl ArtifactService for Artifacts {
         let project = caller.project(&m.project)?;
         let artifact = self.open(&project, m.artifact.as_ref()).await?;
         Ok(Response::new(message::GetArtifactResponse { artifact: Some(describe(&artifact)) }))
+    }
+
+    async fn sweep_artifacts(
+        &self,
+        request: Request<message::SweepArtifactsRequest>,
+    ) -> Result<Response<message::SweepArtifactsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let m = request.into_inner();
+        let project = caller.project(&m.project)?;
+        let swept = self.holders.sweep(&self.store, &project, m.dry_run).await?;
+        let by = caller.principal().audit_name();
+        tracing::info!(%project, dry_run = m.dry_run, objects = swept.deleted, bytes = swept.deleted_bytes, by, "artifacts collected");
+        Ok(Response::new(message::SweepArtifactsResponse {
+            deleted: swept.deleted,
+            deleted_bytes: swept.deleted_bytes,
+            spared: swept.spared,
+            spared_bytes: swept.spared_bytes,
+            kept: swept.kept,
+            kept_bytes: swept.kept_bytes,
+        }))
     }
 }
 

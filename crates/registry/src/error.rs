@@ -132,6 +132,11 @@ pub enum RegistryError {
     /// Concurrent changes won several times over.
     #[error("other registrations were faster several times: try again")]
     Contended,
+    /// Not every stage that names artifacts is known.
+    #[error(
+        "this server does not know every stage that names artifacts: nothing is collected; try again once it is ready"
+    )]
+    HoldersUnknown,
     /// A stored row cannot be read.
     #[error("a stored row cannot be read: column `{0}`")]
     Row(&'static str),
@@ -165,6 +170,7 @@ impl RegistryError {
             | Self::VerdictDiffers { .. }
             | Self::LineageTooLong(_)
             | Self::NotPassed { .. }
+            | Self::HoldersUnknown
             | Self::Retired { .. } => ErrorCode::FailedPrecondition,
             Self::AliasMoved { .. } | Self::Contended => ErrorCode::Aborted,
             Self::TooManyWatches { .. } => ErrorCode::ResourceExhausted,
@@ -197,6 +203,7 @@ impl RegistryError {
             Self::TooManyWatches { .. } => "TOO_MANY_WATCHES",
             Self::PageToken => "INVALID_PAGE_TOKEN",
             Self::Contended => "CONTENDED",
+            Self::HoldersUnknown => "HOLDERS_UNKNOWN",
             Self::Row(_) | Self::Database(_) => "DATABASE",
         }
     }

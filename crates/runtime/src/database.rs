@@ -24,7 +24,7 @@ use sqlx::SqlitePool;
 
 pub use data_dir::{DataDir, Holder};
 pub use error::DatabaseError;
-pub use migrate::Migration;
+pub use migrate::{Migration, TableVersion};
 pub use sql::{Schema, Sql};
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};
@@ -94,6 +94,14 @@ impl Database {
         migrations: &[Migration],
     ) -> Result<(), DatabaseError> {
         migrate::run(self, schema, part, migrations).await
+    }
+
+    /// How far the tables of every stage are, sorted by stage; a stage that was never opened has none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn table_versions(&self) -> Result<Vec<TableVersion>, DatabaseError> {
+        migrate::versions(self).await
     }
 
     /// The data directory whose lock this handle keeps.

@@ -268,7 +268,7 @@ pub fn profile_column(column: &Column, options: &ProfileOptions) -> ColumnProfil
         Values::Bool(values) => count::bools(&mut result, column, values),
         Values::Text(text) => count::text(&mut result, column, text, options),
         Values::Int(values) => {
-            let sorted = count::sorted(column, values);
+            let sorted = count::sorted_ints(column, values);
             count::runs(&mut result, &sorted, options.top, |v| Scalar::Int(*v));
             let numbers: Vec<f64> = sorted.iter().map(|v| *v as f64).collect();
             number::describe(&mut result, &numbers, options.bins);

@@ -33,7 +33,9 @@ pub async fn run(global: &Global, data: Data, process: Process) -> Result<Exit, 
     let done = match data {
         Data::Profile { file, csv, output } => profile(&session, global, &file, &csv, output).await,
         Data::Validate { file, schema, csv, output } => validate(&session, global, &file, &schema, &csv, output).await,
-        Data::Ingest { file, csv, output } => ingest(&session, global, &file, &csv, output).await,
+        Data::Ingest { file, schema, csv, output } => {
+            ingest(&session, global, &file, schema.as_deref(), &csv, output).await
+        }
         Data::Show { artifact, part, output } => show(&session, &artifact, part.as_deref(), output).await,
     };
     session.close().await;
@@ -53,7 +55,7 @@ pub fn readable(path: &Path) -> Result<(), Failure> {
 }
 
 async fn profile(session: &Session, global: &Global, file: &Path, csv: &Csv, format: Format) -> Result<Exit, Failure> {
-    let result = dataset(session, global, file, csv, String::new()).await?;
+    let result = dataset(session, global, file, csv, Expected::default()).await?;
     let artifact = result.profile.ok_or_else(|| Failure::failed("the dataset came without a profile"))?;
     let bytes = transfer::read(&mut session.artifacts(), &session.project, &artifact, "profile.json").await?;
     let profile: Value = serde_json::from_slice(&bytes).map_err(Failure::failed)?;
@@ -97,13 +99,8 @@ async fn validate(
     csv: &Csv,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let expected = if schema.contains(':') && !Path::new(schema).exists() {
-        let artifact = names::artifact(schema)?;
-        transfer::read(&mut session.artifacts(), &session.project, &artifact, "schema.json").await?
-    } else {
-        std::fs::read(schema).map_err(|error| Failure::usage(format!("{schema}: {error}")))?
-    };
-    let expected = String::from_utf8(expected).map_err(|_| Failure::usage(format!("{schema} is not text")))?;
+    // What does not fit is shown here, all of it, not only the first.
+    let expected = Expected { schema: expected_schema(session, schema).await?, refuse: "never" };
     let result = dataset(session, global, file, csv, expected).await?;
     let errors = result.anomalies.iter().any(|anomaly| anomaly.severity == "error");
     match format {
@@ -128,8 +125,19 @@ async fn validate(
     Ok(if errors { Exit::Refused } else { Exit::Done })
 }
 
-async fn ingest(session: &Session, global: &Global, file: &Path, csv: &Csv, format: Format) -> Result<Exit, Failure> {
-    let result = dataset(session, global, file, csv, String::new()).await?;
+async fn ingest(
+    session: &Session,
+    global: &Global,
+    file: &Path,
+    schema: Option<&str>,
+    csv: &Csv,
+    format: Format,
+) -> Result<Exit, Failure> {
+    let expected = match schema {
+        Some(schema) => Expected { schema: expected_schema(session, schema).await?, refuse: "error" },
+        None => Expected::default(),
+    };
+    let result = dataset(session, global, file, csv, expected).await?;
     let artifacts = [&result.dataset, &result.schema, &result.profile];
     let artifacts: Vec<_> = artifacts.into_iter().flatten().collect();
     match format {
@@ -150,6 +158,26 @@ async fn ingest(session: &Session, global: &Global, file: &Path, csv: &Csv, form
     Ok(Exit::Done)
 }
 
+/// What a file must look like.
+#[derive(Debug, Default)]
+struct Expected {
+    /// JSON of a schema; empty for none.
+    schema: String,
+    /// From which severity on the file is refused.
+    refuse: &'static str,
+}
+
+/// The text of a schema: of a file, or of an artifact.
+async fn expected_schema(session: &Session, schema: &str) -> Result<String, Failure> {
+    let bytes = if schema.contains(':') && !Path::new(schema).exists() {
+        let artifact = names::artifact(schema)?;
+        transfer::read(&mut session.artifacts(), &session.project, &artifact, "schema.json").await?
+    } else {
+        std::fs::read(schema).map_err(|error| Failure::usage(format!("{schema}: {error}")))?
+    };
+    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{schema} is not text")))
+}
+
 /// Uploads a file and makes a dataset of it.
 ///
 /// # Errors
@@ -159,7 +187,7 @@ async fn dataset(
     global: &Global,
     file: &Path,
     csv: &Csv,
-    expected_schema: String,
+    expected: Expected,
 ) -> Result<IngestionResult, Failure> {
     let bars = Bars::new(global.quiet);
     let display_name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -176,9 +204,8 @@ async fn dataset(
     let spec = IngestionSpec {
         sources: vec![source],
         integration: Some(Integration { base: SOURCE.into(), ..Integration::default() }),
-        // What does not fit is shown here, all of it, not only the first.
-        refuse_anomalies: if expected_schema.is_empty() { String::new() } else { "never".into() },
-        expected_schema,
+        refuse_anomalies: expected.refuse.into(),
+        expected_schema: expected.schema,
     };
     let request = CreateIngestionJobRequest {
         project: session.project.clone(),

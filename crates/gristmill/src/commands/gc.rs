@@ -1,5 +1,6 @@
 //! `gc`: delete artifacts that nothing names any more.
 
+use gristmill_proto::artifact::{SweepArtifactsRequest, SweepArtifactsResponse};
 use gristmill_runtime::Process;
 use gristmill_types::Project;
 use serde_json::json;
@@ -12,33 +13,29 @@ use crate::session::Session;
 /// Sweeps the project's artifacts.
 ///
 /// # Errors
-/// A live server holds the data, or the store cannot be swept.
+/// The caller may not, a stage does not say what it holds, or the store cannot be swept.
 pub async fn run(global: &Global, gc: Gc, process: Process) -> Result<Exit, Failure> {
-    let project = Project::new(global.project.clone()).map_err(Failure::usage)?;
+    Project::new(global.project.clone()).map_err(Failure::usage)?;
     let session = Session::open(global, process, None).await?;
-    let swept = match session.node() {
-        Some(node) => node.sweep(&project, gc.dry_run).await,
-        None => Err(Failure::failed("a live server holds the data directory: end it, then collect garbage")),
-    };
+    let request = SweepArtifactsRequest { project: session.project.clone(), dry_run: gc.dry_run };
+    let swept = session.artifacts().sweep_artifacts(request).await;
     session.close().await;
-    let report = swept?;
+    print(&gc, &swept?.into_inner())
+}
+
+fn print(gc: &Gc, swept: &SweepArtifactsResponse) -> Result<Exit, Failure> {
     match gc.output {
         Format::Json => output::json(&json!({
             "dry_run": gc.dry_run,
-            "deleted": report.deleted, "deleted_bytes": report.deleted_bytes,
-            "spared": report.spared, "spared_bytes": report.spared_bytes,
-            "kept": report.kept, "kept_bytes": report.kept_bytes,
+            "deleted": swept.deleted, "deleted_bytes": swept.deleted_bytes,
+            "spared": swept.spared, "spared_bytes": swept.spared_bytes,
+            "kept": swept.kept, "kept_bytes": swept.kept_bytes,
         }))?,
         Format::Text => {
             let verb = if gc.dry_run { "would be deleted" } else { "deleted" };
             output::text(&format!(
                 "{} objects of {} bytes {verb}; {} of {} bytes are young and spared; {} of {} bytes are in use\n",
-                report.deleted,
-                report.deleted_bytes,
-                report.spared,
-                report.spared_bytes,
-                report.kept,
-                report.kept_bytes
+                swept.deleted, swept.deleted_bytes, swept.spared, swept.spared_bytes, swept.kept, swept.kept_bytes
             ))?;
         }
     }

@@ -6,6 +6,7 @@ use gristmill_proto::registry::{ListModelVersionsRequest, ListModelsRequest, Mod
 use gristmill_runtime::Process;
 use serde_json::{Value, json};
 
+use super::compare;
 use crate::cli::{Format, Global, Models};
 use crate::failure::{Exit, Failure};
 use crate::names::ModelName;
@@ -25,6 +26,7 @@ pub async fn run(global: &Global, models: Models, process: Process) -> Result<Ex
     let done = match models {
         Models::List { output } => list(&session, output).await,
         Models::Show { model, output } => show(&session, &model, output).await,
+        Models::Compare(pair) => compare::compare(&session, &pair).await,
         Models::Export { model, output } => export(&session, &model, &output).await,
         Models::Alias { name, alias, version, reason, override_verdict, expect } => {
             let request = SetModelAliasRequest {

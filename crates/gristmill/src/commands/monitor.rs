@@ -13,7 +13,7 @@ use gristmill_proto::serving::FlushInferenceLogRequest;
 use gristmill_runtime::Process;
 use serde_json::{Value, json};
 
-use super::{data, jobs, runs};
+use super::{data, jobs, runs, sources};
 use crate::cli::{Format, Global, Monitor, MonitorRows};
 use crate::failure::{Exit, Failure};
 use crate::names::ModelName;
@@ -34,6 +34,7 @@ pub async fn run(global: &Global, monitor: Monitor, process: Process) -> Result<
     if let Some(input) = &rows.input {
         data::readable(input)?;
     }
+    sources::readable(&rows.source)?;
     let name = ModelName::parse(&rows.model)?;
     let session = Session::open(global, process, None).await?;
     let done = async {
@@ -63,6 +64,7 @@ async fn check(
     let bars = Bars::new(global.quiet);
     let compared = match &rows.input {
         Some(_) => vec![dataset(session, rows, &bars).await?],
+        None if !rows.source.is_empty() => vec![sources::dataset(session, version, &rows.source, &bars).await?],
         None => logged(session, version).await?,
     };
     // The first split that a version names is the one it was trained on.

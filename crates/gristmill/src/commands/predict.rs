@@ -7,7 +7,7 @@ use gristmill_proto::table::FileFormat;
 use gristmill_runtime::Process;
 use serde_json::json;
 
-use super::{data, jobs};
+use super::{data, jobs, sources};
 use crate::cli::{Global, Predict};
 use crate::failure::{Exit, Failure};
 use crate::names::ModelName;
@@ -20,7 +20,8 @@ use crate::{output, transfer};
 /// # Errors
 /// As the exit codes say.
 pub async fn run(global: &Global, predict: Predict, process: Process) -> Result<Exit, Failure> {
-    data::readable(&predict.input)?;
+    predict.input.iter().try_for_each(|input| data::readable(input))?;
+    sources::readable(&predict.source)?;
     let name = ModelName::parse(&predict.model)?;
     let session = Session::open(global, process, None).await?;
     let done = score(&session, global, &predict, name).await;
@@ -31,14 +32,22 @@ pub async fn run(global: &Global, predict: Predict, process: Process) -> Result<
 async fn score(session: &Session, global: &Global, predict: &Predict, name: ModelName) -> Result<Exit, Failure> {
     let version = name.resolve(session).await?;
     let bars = Bars::new(global.quiet);
-    let file_name = predict.input.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let upload = bars.upload(&file_name);
-    let input = transfer::upload(&mut session.artifacts(), &session.project, &predict.input, &upload).await?;
+    let (input, input_format, what) = match &predict.input {
+        Some(path) => {
+            let bar = bars.upload(&path.file_name().unwrap_or_default().to_string_lossy());
+            let input = transfer::upload(&mut session.artifacts(), &session.project, path, &bar).await?;
+            (input, data::file_format(path), format!("scoring {}", path.display()))
+        }
+        None => {
+            let input = sources::dataset(session, &version, &predict.source, &bars).await?;
+            (input, FileFormat::Parquet, "scoring the new sources".to_owned())
+        }
+    };
     let output_format = data::file_format(&predict.output);
     let spec = PredictionSpec {
         model: version.model.clone(),
         input: Some(input),
-        input_format: data::file_format(&predict.input).into(),
+        input_format: input_format.into(),
         csv: Some(data::csv_options(&predict.csv)),
         output_format: output_format.into(),
     };
@@ -49,7 +58,6 @@ async fn score(session: &Session, global: &Global, predict: &Predict, name: Mode
     let id = created.job.and_then(|job| job.job).map(|job| job.id).unwrap_or_default();
     let request = GetPredictionJobRequest { project: session.project.clone(), id };
     let look = async || client.get_prediction_job(request.clone()).await.map(tonic::Response::into_inner);
-    let what = format!("scoring {}", predict.input.display());
     let done =
         jobs::wait(session, &what, &bars.work("predict"), look, |answer| answer.job.as_ref()?.job.as_ref()).await?;
     let result = done.job.and_then(|job| job.result).unwrap_or_default();

@@ -9,7 +9,7 @@ use gristmill_proto::pipeline::{RunJob, Step};
 use gristmill_proto::training::{GetStudyJobRequest, StudyResult};
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{ANOMALIES, Exit, Failure};
 use crate::output::{number, seconds, table};
 use crate::session::Session;
 
@@ -169,6 +169,8 @@ impl RunResults {
         match state {
             JobState::Succeeded if verdict.is_none_or(|verdict| verdict == VerdictState::Passed) => Exit::Done,
             JobState::Succeeded => Exit::Refused,
+            // Data that do not fit the schema that was asked for are refused; nothing broke.
+            JobState::Failed if self.error().is_some_and(|error| error.reason == ANOMALIES) => Exit::Refused,
             _ => Exit::Failed,
         }
     }

@@ -1,4 +1,4 @@
-//! `runs`: list, show, watch, cancel, resume.
+//! `runs`: list, show, watch, cancel, resume; verify and diff are next door.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::jobs::stopped;
 use super::results::{RunResults, state_name, steps};
+use super::{diff, verify};
 use crate::cli::{Format, Global, RunId, Runs};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, table};
@@ -36,6 +37,8 @@ pub async fn run(global: &Global, runs: Runs, process: Process) -> Result<Exit, 
         Runs::Watch(id) => watch(&session, global, &id).await,
         Runs::Cancel(id) => cancel(&session, &id).await,
         Runs::Resume(id) => resume(&session, global, &id).await,
+        Runs::Verify(id) => verify::verify(&session, global, &id).await,
+        Runs::Diff(pair) => diff::diff(&session, &pair).await,
     };
     session.close().await;
     done
@@ -78,9 +81,20 @@ async fn list(session: &Session, limit: u32, format: Format) -> Result<Exit, Fai
 }
 
 /// The id itself, or that of the newest run.
-async fn resolve(session: &Session, id: &RunId) -> Result<String, Failure> {
-    if id.id != LAST {
-        return Ok(id.id.clone());
+///
+/// # Errors
+/// There is no run yet.
+pub async fn resolve(session: &Session, id: &RunId) -> Result<String, Failure> {
+    named(session, &id.id).await
+}
+
+/// As [`resolve`], for a run that is named alone.
+///
+/// # Errors
+/// There is no run yet.
+pub async fn named(session: &Session, id: &str) -> Result<String, Failure> {
+    if id != LAST {
+        return Ok(id.to_owned());
     }
     let newest = page(session, 1).await?.into_iter().next().and_then(|run| run.job);
     newest.map(|job| job.id).ok_or_else(|| Failure::usage("there is no run yet: `gristmill run` makes one"))

@@ -158,6 +158,8 @@ fn read_leased(answer: message::ClaimJobResponse) -> Result<Leased, LedgerError>
         error: None,
         observed: Observed::default(),
         sequence: 0,
+        // Only who submits children asks; a remote worker has no ledger to do so.
+        fresh: false,
     };
     let lasts = Duration::from_micros(u64::try_from(answer.lease_micros).unwrap_or(0)).max(BEAT);
     Ok(Leased { lease, job, lasts })

@@ -12,8 +12,8 @@ use crate::{AttemptRecord, Event, Job, JobError, Observed};
 /// Every column of a job, in the order of [`Stored::values`].
 pub(super) const INSERT: &str = "insert into {s}job (id, project, kind, parent, state, spec_version, payload, cache_key, \
     priority, fence, tries, max_attempts, actor, cancel_requested, created_at, started_at, ended_at, run_at, lease_until, \
-    worker, result, outputs, error, cpu_micros, peak_bytes, sequence) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
+    worker, result, outputs, error, cpu_micros, peak_bytes, sequence, fresh) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
 
 /// The columns that change, in the order of [`Stored::changing`].
 pub(super) const UPDATE: &str = "update {s}job set state = $2, fence = $3, tries = $4, cancel_requested = $5, \
@@ -64,6 +64,7 @@ impl Stored {
             error: row.get::<Option<String>>("error")?.map(|text| read_error(&text)).transpose()?,
             observed: read_observed(row)?,
             sequence: row.get("sequence")?,
+            fresh: row.get("fresh")?,
         };
         Ok(Self { job, lease_until: row.get("lease_until")?, worker: row.get("worker")? })
     }
@@ -97,6 +98,7 @@ impl Stored {
             micros(job.observed.cpu),
             job.observed.peak_bytes,
             job.sequence,
+            job.fresh,
         ]
     }
 

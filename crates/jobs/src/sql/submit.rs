@@ -120,6 +120,7 @@ impl Inner {
             error: None,
             observed: Observed::default(),
             sequence: 0,
+            fresh: submit.fresh,
         };
         Stored { job, lease_until: None, worker: None }
     }

@@ -3,7 +3,8 @@
 use gristmill_runtime::database::Migration;
 
 /// Applied in order, never changed.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "jobs", sql: JOBS }];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "jobs", sql: JOBS }, Migration { version: 2, name: "fresh jobs", sql: FRESH }];
 
 /// `request` maps every request id to the job that answers it: a repeated, joined or cached request
 /// has no job of its own. `output` and `pin` are what collection must keep.
@@ -97,4 +98,9 @@ create table {s}pin (
     digest text not null,
     primary key (job, fence, digest)
 );
+";
+
+/// Whether a job was asked for although an equal one may have succeeded: its children are computed anew, too.
+const FRESH: &str = "
+alter table {s}job add column fresh bigint not null default 0;
 ";

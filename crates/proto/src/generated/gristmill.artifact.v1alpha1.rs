@@ -203,6 +203,53 @@ impl ::prost::Name for GetArtifactResponse {
         "/gristmill.artifact.v1alpha1.GetArtifactResponse".into()
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SweepArtifactsRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Only count.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+impl ::prost::Name for SweepArtifactsRequest {
+    const NAME: &'static str = "SweepArtifactsRequest";
+    const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.artifact.v1alpha1.SweepArtifactsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.artifact.v1alpha1.SweepArtifactsRequest".into()
+    }
+}
+/// Objects are manifests and parts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SweepArtifactsResponse {
+    /// Objects deleted, or in a dry run those that would be, and their bytes.
+    #[prost(uint64, tag = "1")]
+    pub deleted: u64,
+    #[prost(uint64, tag = "2")]
+    pub deleted_bytes: u64,
+    /// Objects that nothing names but that are younger than the grace period.
+    #[prost(uint64, tag = "3")]
+    pub spared: u64,
+    #[prost(uint64, tag = "4")]
+    pub spared_bytes: u64,
+    /// Objects that something names.
+    #[prost(uint64, tag = "5")]
+    pub kept: u64,
+    #[prost(uint64, tag = "6")]
+    pub kept_bytes: u64,
+}
+impl ::prost::Name for SweepArtifactsResponse {
+    const NAME: &'static str = "SweepArtifactsResponse";
+    const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.artifact.v1alpha1.SweepArtifactsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.artifact.v1alpha1.SweepArtifactsResponse".into()
+    }
+}
 /// Generated client implementations.
 pub mod artifact_service_client {
     #![allow(
@@ -388,6 +435,38 @@ pub mod artifact_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Deletes the project's objects that no job, version or log names and that are older than the grace
+        /// period. Nothing is deleted unless every stage has said what it holds; what is counted as deleted
+        /// when this returns is gone.
+        pub async fn sweep_artifacts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SweepArtifactsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SweepArtifactsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "gristmill.artifact.v1alpha1.ArtifactService",
+                        "SweepArtifacts",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -432,6 +511,16 @@ pub mod artifact_service_server {
             request: tonic::Request<super::GetArtifactRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetArtifactResponse>,
+            tonic::Status,
+        >;
+        /// Deletes the project's objects that no job, version or log names and that are older than the grace
+        /// period. Nothing is deleted unless every stage has said what it holds; what is counted as deleted
+        /// when this returns is gone.
+        async fn sweep_artifacts(
+            &self,
+            request: tonic::Request<super::SweepArtifactsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SweepArtifactsResponse>,
             tonic::Status,
         >;
     }
@@ -636,6 +725,52 @@ pub mod artifact_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetArtifactSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts" => {
+                    #[allow(non_camel_case_types)]
+                    struct SweepArtifactsSvc<T: ArtifactService>(pub Arc<T>);
+                    impl<
+                        T: ArtifactService,
+                    > tonic::server::UnaryService<super::SweepArtifactsRequest>
+                    for SweepArtifactsSvc<T> {
+                        type Response = super::SweepArtifactsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SweepArtifactsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ArtifactService>::sweep_artifacts(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SweepArtifactsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -6,6 +6,7 @@ use gristmill_types::Permission;
 pub const PERMISSIONS: &[(&str, Permission)] = &[
     ("/gristmill.artifact.v1alpha1.ArtifactService/GetArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/ReadArtifact", Permission::Read),
+    ("/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts", Permission::Administer),
     ("/gristmill.artifact.v1alpha1.ArtifactService/UploadArtifact", Permission::WriteData),
     ("/gristmill.evaluation.v1alpha1.EvaluationService/CancelEvaluationJob", Permission::WriteEvaluation),
     ("/gristmill.evaluation.v1alpha1.EvaluationService/CreateEvaluationJob", Permission::WriteEvaluation),

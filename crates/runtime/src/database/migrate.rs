@@ -1,6 +1,6 @@
 //! Embedded migrations, one list and one table per stage.
 
-use gristmill_types::Digest;
+use gristmill_types::{Digest, Name};
 
 use super::{Database, DatabaseError, Schema, Sql};
 use crate::values;
@@ -17,9 +17,24 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// How far the tables of one part of a stage are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableVersion {
+    /// The stage.
+    pub stage: String,
+    /// `stage` for its own tables, else whose they are, such as `jobs`.
+    pub part: String,
+    /// Newest applied migration.
+    pub version: i64,
+}
+
 const TABLE: &str = "create table if not exists {s}migration (
     part text not null, version bigint not null, name text not null, digest text not null, primary key (part, version))";
 const KNOWN: &str = "select version, digest from {s}migration where part = $1 order by version";
+/// Tables of applied migrations, by the prefix of their stage.
+const ALL: &str = "select substr(name, 1, length(name) - length('_migration')) as stage from sqlite_master \
+    where type = 'table' and substr(name, -length('_migration')) = '_migration' order by name";
+const NEWEST: &str = "select part, max(version) as version from {s}migration group by part order by part";
 const APPLIED: &str = "insert into {s}migration (part, version, name, digest) values ($1, $2, $3, $4)";
 
 pub(super) async fn run(
@@ -44,6 +59,19 @@ pub(super) async fn run(
         tracing::info!(stage = schema.stage(), version = migration.version, name = migration.name, "migration applied");
     }
     Ok(())
+}
+
+pub(super) async fn versions(db: &Database) -> Result<Vec<TableVersion>, DatabaseError> {
+    let mut versions = Vec::new();
+    for row in db.fetch(&Sql::from(ALL), vec![]).await? {
+        let stage: String = row.get("stage")?;
+        let expected = || DatabaseError::Value { column: "stage".into(), expected: "the name of a stage" };
+        let schema = Schema::new(&Name::new(stage.as_str()).map_err(|_| expected())?);
+        for row in db.fetch(&Sql::new(&schema, NEWEST), vec![]).await? {
+            versions.push(TableVersion { stage: stage.clone(), part: row.get("part")?, version: row.get("version")? });
+        }
+    }
+    Ok(versions)
 }
 
 /// Compares what was applied with what this binary holds; answers the newest applied version.

@@ -11,6 +11,27 @@ pub(super) fn sorted<T: Copy + Ord>(column: &Column, values: &[T]) -> Vec<T> {
     kept
 }
 
+/// As [`sorted`], by counting where the values lie closer together than rows do.
+pub(super) fn sorted_ints(column: &Column, values: &[i64]) -> Vec<i64> {
+    let mut kept = present(column, values);
+    let (Some(low), Some(high)) = (kept.iter().min().copied(), kept.iter().max().copied()) else { return kept };
+    let width = high.checked_sub(low).and_then(|width| usize::try_from(width).ok());
+    let Some(width) = width.filter(|width| *width < kept.len()) else {
+        kept.sort_unstable();
+        return kept;
+    };
+    let mut counts = vec![0_usize; width + 1];
+    for value in &kept {
+        // Between the smallest and the largest.
+        counts[(value - low) as usize] += 1;
+    }
+    kept.clear();
+    for (value, count) in (low..).zip(counts) {
+        kept.resize(kept.len() + count, value);
+    }
+    kept
+}
+
 /// The values of the rows that have one.
 pub(super) fn present<T: Copy>(column: &Column, values: &[T]) -> Vec<T> {
     match &column.valid {

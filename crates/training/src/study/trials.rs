@@ -113,6 +113,7 @@ impl Trials<'_> {
         let submit = Submit::new(self.attempt.project().clone(), TrialStage::KIND, request_id, payload)
             .spec_version(TrialStage::SPEC_VERSION)
             .cache_key(key)
+            .fresh(self.attempt.job().fresh)
             .parent(self.attempt.id());
         let ledger = &self.work.ledger;
         let submitted = ledger.submit(submit).await.map_err(ledger_error)?;

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::clients::{Clients, StageClient, StageJob};
 use crate::run::RunWork;
-use crate::steps::{Open, Steps};
+use crate::steps::{Open, Span, Steps};
 
 /// A step whose job somebody else cancelled is handed in again so often.
 const TURNS: u32 = 4;
@@ -48,17 +48,17 @@ impl<'a> Run<'a> {
     }
 
     /// Opens the next step.
-    pub(crate) fn open(&mut self) -> Open {
+    pub(crate) async fn open(&mut self) -> Result<Open, JobError> {
         let ordinal = self.next;
         self.next += 1;
-        Open { run: self.id(), fence: self.attempt.fence(), ordinal, started_at: self.steps.now() }
+        Ok(self.steps.begin(self.id(), self.attempt.fence(), ordinal).await?)
     }
 
     /// Does a step that is a job of a stage.
     pub(crate) async fn job<C: StageClient>(&mut self, client: &C, spec: C::Spec) -> Result<C::Result, JobError> {
         self.attempt.cancel().check()?;
         self.attempt.progress(C::STAGE, -1.0, "starting");
-        let open = self.open();
+        let open = self.open().await?;
         for turn in 0..TURNS {
             let request_id = self.request_id(C::STAGE, turn);
             let create = || client.create(&self.project, &request_id, spec.clone(), self.fresh);
@@ -67,11 +67,19 @@ impl<'a> Run<'a> {
                 Err(error) => return Err(self.refused(&open, C::STAGE, error).await?),
             };
             self.attempt.reach(CrashPoint::MidWork);
+            let found = span_if_found(&open, &created.job);
             let ended = if is_final(&created.job) { created } else { self.follow(client, &open, created).await? };
             if ended.job.state() == JobState::Cancelled && !self.attempt.cancel().is_cancelled() {
                 continue;
             }
-            self.steps.put(&open, &step(C::STAGE, &ended.job), true).await?;
+            let mut step = step(C::STAGE, &ended.job);
+            match found {
+                Some(span) => {
+                    step.cached = true;
+                    self.steps.end_as(&open, &step, span).await?;
+                }
+                None => self.steps.end(&open, &step).await?,
+            }
             return outcome(C::STAGE, ended);
         }
         let message = format!("{} was cancelled by others {TURNS} times: start the run again", C::STAGE);
@@ -87,7 +95,7 @@ impl<'a> Run<'a> {
     ) -> Result<StageJob<C::Result>, JobError> {
         let id = created.job.id.clone();
         let under_way = Step { state: JobState::Running.into(), ..step(C::STAGE, &created.job) };
-        self.steps.put(open, &under_way, false).await?;
+        self.steps.put(open, &under_way).await?;
         let mut sequence = 0;
         loop {
             let mut events = self.call(C::STAGE, || client.watch(&self.project, &id, sequence)).await?;
@@ -177,7 +185,7 @@ impl<'a> Run<'a> {
             };
             let state = JobState::Failed.into();
             let step = Step { stage: stage.into(), state, error: Some(message), ..Step::default() };
-            self.steps.put(open, &step, true).await?;
+            self.steps.end(open, &step).await?;
         }
         Ok(error)
     }
@@ -185,6 +193,13 @@ impl<'a> Run<'a> {
 
 fn is_final(job: &Job) -> bool {
     matches!(job.state(), JobState::Succeeded | JobState::Failed | JobState::Cancelled)
+}
+
+/// When the step's job was done, if an earlier attempt of this run handed it in and it succeeded before
+/// this attempt asked for it. A result that another run gave is none: the job says so by itself.
+fn span_if_found(open: &Open, job: &Job) -> Option<Span> {
+    let before = job.state() == JobState::Succeeded && !job.cached && job.finished_at <= open.started_at;
+    before.then_some(Span { started_at: job.created_at, ended_at: job.finished_at })
 }
 
 fn is_away(status: &Status) -> bool {

@@ -64,13 +64,13 @@ impl Run<'_> {
             Register::Always | Register::Passed => {}
         }
         self.attempt.progress("registration", -1.0, "");
-        let open = self.open();
+        let open = self.open().await?;
         let (version, cached) = match self.known_or_new(pipeline, study, prepared, evaluated).await {
             Ok(found) => found,
             Err(error) => return Err(self.refused(&open, "registration", error).await?),
         };
         let outputs = version.model.iter().chain(&version.evaluation).cloned().collect();
-        self.steps.put(&open, &done("registration", cached, outputs), true).await?;
+        self.steps.end(&open, &done("registration", cached, outputs)).await?;
         Ok(Some(version))
     }
 
@@ -163,7 +163,7 @@ impl Run<'_> {
             return Ok(aliases);
         }
         self.attempt.progress("promotion", -1.0, "");
-        let open = self.open();
+        let open = self.open().await?;
         let cached = aliases.contains(alias);
         if !cached {
             if let Err(error) = self.move_from(pipeline, version, champion).await {
@@ -171,7 +171,7 @@ impl Run<'_> {
             }
             aliases.push(alias.clone());
         }
-        self.steps.put(&open, &done("promotion", cached, Vec::new()), true).await?;
+        self.steps.end(&open, &done("promotion", cached, Vec::new())).await?;
         Ok(aliases)
     }
 

@@ -170,11 +170,20 @@ async fn a_run_goes_on_after_a_restart() {
     house.script.hold("training");
     let run = house.start(TEXT).await.unwrap();
     house.script.started.notified().await;
+    let before = house.get(id(&run)).await.steps;
     house.drain().await;
     let house = House::open(folder.path()).await;
     let after = house.end_of(id(&run)).await;
     assert_eq!((state(&after), after.job.as_ref().unwrap().attempts), (JobState::Succeeded, 2));
     assert_eq!(STAGES.map(|stage| house.script.computed(stage)), [0, 0, 1, 1], "finished steps are not repeated");
+    let cached: Vec<_> = after.steps.iter().map(|step| step.cached).collect();
+    assert_eq!(cached[..2], [true, true], "what an earlier attempt finished is reused");
+    // Training was under way: it may end before or after the second attempt asks for it.
+    assert_eq!(cached[3..], [false, false, false]);
+    for (step, was) in after.steps.iter().zip(&before).take(2) {
+        assert_eq!((&step.job_id, step.seconds), (&was.job_id, was.seconds), "it took what it took");
+    }
+    assert_eq!(after.result.as_ref().unwrap().steps, after.steps);
     assert_eq!(after.result.unwrap().model_version, 1);
 }
 

@@ -53,5 +53,8 @@ pub(crate) fn run(product: &Product, seed: u64) -> anyhow::Result<()> {
     println!("| same digests as the undisturbed run | {} |", if same { "yes" } else { "no" });
     println!("| steps answered from earlier attempts at the end | {} |", cached.join(", "));
     println!("| total CPU over the undisturbed run's | {:.2}× |", (cpu + last.cpu) / undisturbed.cpu);
+    if !["ingestion", "preparation"].iter().all(|step| cached.contains(step)) {
+        bail!("steps that were done before the kills are not reported as cached: {cached:?}");
+    }
     if same { Ok(()) } else { bail!("the resumed run gave other bytes") }
 }

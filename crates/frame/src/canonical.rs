@@ -9,6 +9,9 @@ use crate::source::DeclaredType;
 use crate::zone::Wall;
 use crate::{Error, SourceSpec};
 
+/// A column in its canonical type, or the name and the type of one that has none.
+type Cast = Result<Column, (String, String)>;
+
 /// Casts every column; those without a column type are left out and named.
 pub(crate) fn canonical(raw: DataFrame, name: &str, spec: &SourceSpec) -> Result<Source, Error> {
     for column in spec.columns.keys() {
@@ -32,8 +35,7 @@ pub(crate) fn canonical(raw: DataFrame, name: &str, spec: &SourceSpec) -> Result
         Ok(caster.cast(&column)?.ok_or((column_name, dtype)))
     };
     // Of several problems the first column's is told.
-    let all: Vec<Result<Result<Column, (String, String)>, Error>> =
-        raw.into_columns().into_par_iter().map(cast).collect();
+    let all: Vec<Result<Cast, Error>> = raw.into_columns().into_par_iter().map(cast).collect();
     let (mut columns, mut left_out) = (Vec::with_capacity(all.len()), Vec::new());
     for column in all {
         match column? {

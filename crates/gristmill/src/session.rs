@@ -17,7 +17,7 @@ use gristmill_proto::training::training_service_client::TrainingServiceClient;
 use gristmill_rpc::Channel;
 use gristmill_runtime::Process;
 use gristmill_runtime::config::resolve;
-use gristmill_runtime::database::{DataDir, DatabaseError, Holder};
+use gristmill_runtime::database::{DataDir, DatabaseError, Holder, free_bytes};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -25,6 +25,9 @@ use crate::node::{Node, NodeOptions};
 
 /// The folder's name when nobody names one.
 const FOLDER: &str = ".gristmill";
+
+/// With less room than this no step of a ledger or an artifact can be written.
+const LEAST_ROOM: u64 = 256 << 10;
 
 /// How long a command waits for another one that holds the data directory and serves nothing.
 const HELD_FOR: Duration = Duration::from_secs(10);
@@ -85,6 +88,21 @@ impl Session {
     /// Whether the stages run in this process.
     pub const fn is_local(&self) -> bool {
         self.node.is_some()
+    }
+
+    /// Whether work in this process can still be written down. A full disk fails every attempt and even the note of
+    /// that, so waiting for a job would only wait.
+    ///
+    /// # Errors
+    /// Says where there is no room left.
+    pub fn room(&self) -> Result<(), Failure> {
+        match free_bytes(&self.data_dir) {
+            Some(free) if self.is_local() && free < LEAST_ROOM => Err(Failure::failed(format!(
+                "no space is left on the disk of {} ({free} bytes): free some, and the same command goes on where this one stopped",
+                self.data_dir.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Ends what runs in this process, if anything does: jobs under way are given back.

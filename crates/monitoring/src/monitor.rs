@@ -13,7 +13,7 @@ use crate::MonitoringError;
 use crate::scores::{self, Scores};
 
 /// The column that names a row's unit of dependence.
-const UNIT: &str = "_unit";
+pub(crate) const UNIT: &str = "_unit";
 /// A column that was complete may miss this share before rows are said not to fit.
 const MISSING_ALLOWED: f64 = 0.01;
 

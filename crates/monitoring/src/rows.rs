@@ -1,15 +1,23 @@
 //! Live rows of several artifacts as one table.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate};
 use gristmill_types::{Cell, Column, ColumnType, Columns, Values};
 
 use crate::MonitoringError;
+use crate::monitor::UNIT;
+
+/// When an inference log's row was answered.
+const PREDICTED_AT: &str = "_predicted_at";
 
 /// Puts tables below each other: columns by name in order of first appearance, null where a table lacks one.
 ///
 /// # Errors
 /// [`MonitoringError::RowsDiffer`] if a column has values of different types; numbers meet as floats, and a
 /// column of nulls fits every type.
-pub(crate) fn concat(mut tables: Vec<Columns>) -> Result<Columns, MonitoringError> {
+pub(crate) fn concat(tables: Vec<Columns>) -> Result<Columns, MonitoringError> {
+    let mut tables = tables.into_iter().map(with_units).collect::<Result<Vec<_>, _>>()?;
     if tables.len() == 1 {
         return Ok(tables.remove(0));
     }
@@ -20,6 +28,28 @@ pub(crate) fn concat(mut tables: Vec<Columns>) -> Result<Columns, MonitoringErro
         }
     }
     let columns = names.iter().map(|name| joined(name, &tables)).collect::<Result<_, _>>()?;
+    Ok(Columns::new(columns)?)
+}
+
+/// Logged rows with the day of their prediction as the unit of dependence; tables that name their units, or know no
+/// moment, as they are.
+fn with_units(table: Columns) -> Result<Columns, MonitoringError> {
+    let Some(Values::Timestamp { micros, .. }) = table.get(PREDICTED_AT).map(|column| &column.values) else {
+        return Ok(table);
+    };
+    if table.get(UNIT).is_some() {
+        return Ok(table);
+    }
+    let days: Vec<Option<NaiveDate>> =
+        micros.iter().map(|at| DateTime::from_timestamp_micros(*at).map(|at| at.date_naive())).collect();
+    let mut texts: BTreeMap<NaiveDate, String> = BTreeMap::new();
+    for day in days.iter().flatten() {
+        texts.entry(*day).or_insert_with(|| day.to_string());
+    }
+    let units = days.iter().map(|day| texts.get(day.as_ref()?).map(String::as_str));
+    let units = Column::text(UNIT, units);
+    let mut columns = table.into_columns();
+    columns.push(units);
     Ok(Columns::new(columns)?)
 }
 
@@ -94,6 +124,18 @@ mod tests {
         assert_eq!(cells("a"), [Cell::Float(1.0), Cell::Missing, Cell::Float(0.5)]);
         assert_eq!(cells("b"), [Cell::Text("x"), Cell::Text("y"), Cell::Missing]);
         assert_eq!(cells("c"), [Cell::Missing, Cell::Missing, Cell::Int(7)]);
+    }
+
+    #[test]
+    fn logged_rows_have_the_day_of_their_prediction_as_unit() {
+        const DAY: i64 = 86_400_000_000;
+        let at = Values::Timestamp { zone: Some("UTC".into()), micros: vec![DAY - 1, DAY, DAY + 5] };
+        let logged = table(vec![Column::new("_predicted_at", at), Column::int("a", [Some(1), Some(2), Some(3)])]);
+        let named = table(vec![Column::int("a", [Some(4)]), Column::text("_unit", [Some("shop 7")])]);
+        let all = concat(vec![logged, named]).unwrap();
+        let units: Vec<_> = (0..4).map(|row| all.get("_unit").unwrap().cell(row)).collect();
+        let expected = ["1970-01-01", "1970-01-02", "1970-01-02", "shop 7"];
+        assert_eq!(units, expected.map(Cell::Text));
     }
 
     #[test]

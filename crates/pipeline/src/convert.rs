@@ -220,7 +220,6 @@ pub(crate) fn study(pipeline: &Pipeline, prepared: &PreparationResult) -> StudyS
         false_positive_cost,
         false_negative_cost,
         fixed: own.fixed.iter().map(|(name, value)| (name.clone(), scalar(value))).collect(),
-        threads: own.threads,
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use sqlx::SqlitePool;
 
-pub use data_dir::{DataDir, Holder};
+pub use data_dir::{DataDir, Holder, free_bytes};
 pub use error::DatabaseError;
 pub use migrate::{Migration, TableVersion};
 pub use sql::{Schema, Sql};

@@ -153,7 +153,6 @@ pub(crate) fn trial_message(inputs: &Inputs, trial: &Trial, refit: Option<Option
         max_rounds: refit.flatten().unwrap_or(0),
         early_stopping_rounds: 0,
         seed: trial.seed,
-        threads: 0,
         refit: refit.is_some(),
     }
 }

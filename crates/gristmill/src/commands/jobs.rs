@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Looks at a job until it has ended, and answers the last look. `what` names the work for people.
 ///
 /// # Errors
-/// The job failed or was cancelled, the service cannot be asked, or this command is to stop.
+/// The job failed or was cancelled, the service cannot be asked, the disk is full, or this command is to stop.
 pub async fn wait<T>(
     session: &Session,
     what: &str,
@@ -41,6 +41,7 @@ pub async fn wait<T>(
                 _ => Err(Failure::job(what, job(&seen).and_then(|job| job.error.as_ref()))),
             };
         }
+        session.room()?;
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             () = session.process.shutdown.requested() => return Err(stopped(what, session.is_local())),

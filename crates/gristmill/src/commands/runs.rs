@@ -150,7 +150,7 @@ async fn resume(session: &Session, global: &Global, id: &RunId) -> Result<Exit, 
 /// progress of its steps.
 ///
 /// # Errors
-/// The service cannot be asked, or this command is to stop.
+/// The service cannot be asked, the disk is full, or this command is to stop.
 pub async fn follow(session: &Session, id: &str, bars: &mut Bars) -> Result<RunJob, Failure> {
     let request = WatchRunJobRequest { project: session.project.clone(), id: id.to_owned(), after_sequence: 0 };
     let mut events = session.pipelines().watch_run_job(request).await?.into_inner().fuse();
@@ -161,6 +161,7 @@ pub async fn follow(session: &Session, id: &str, bars: &mut Bars) -> Result<RunJ
             bars.clear();
             return Ok(run);
         }
+        session.room()?;
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             // A watch that ended early (too slow, a drained server) leaves the clock to look by.

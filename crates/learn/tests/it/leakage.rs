@@ -56,7 +56,9 @@ fn a_shuffled_target_gives_an_auc_of_one_half() {
 /// Correlation of a cross-fitted column with the target it was made from.
 fn correlation(folds: &Folds, column: &str) -> f64 {
     let table = shuffled(11);
-    let recipe = Recipe::automatic(&table, &options()).unwrap();
+    let mut options = options();
+    options.overrides.insert(column.into(), Override::TargetEncoding);
+    let recipe = Recipe::automatic(&table, &options).unwrap();
     let fitted = FittedTransform::fit(&recipe, &table, folds).unwrap();
     let raw = fitted.matrix.numeric_block(BlockKind::NumericRaw);
     let slot = raw.iter().find(|slot| slot.name.starts_with(column) && slot.name.contains("mean of")).unwrap();

@@ -1,6 +1,6 @@
 //! Decisions of the automatic recipe, and what fitting makes of them.
 
-use gristmill_learn::{BlockKind, FittedTransform, Folds, Part, Recipe, RecipeOptions, Treatment};
+use gristmill_learn::{BlockKind, FittedTransform, Folds, Override, Part, Recipe, RecipeOptions, Treatment};
 use gristmill_types::{Column, Columns, Values};
 
 use crate::support::{Draws, table};
@@ -55,7 +55,8 @@ fn every_column_has_a_treatment_and_a_reason() {
     assert!(recipe.columns.iter().all(|plan| plan.column != "_row_key" && plan.column != "late"));
     assert_eq!(treatment(&recipe, "speed"), &Treatment::Number { indicator: true });
     assert_eq!(treatment(&recipe, "seats"), &Treatment::FewNumbers { indicator: false });
-    assert!(matches!(treatment(&recipe, "city"), Treatment::Category { target_encoding: true, one_hot: true, .. }));
+    // 40 values: ids and indicators say all that a target encoding would.
+    assert!(matches!(treatment(&recipe, "city"), Treatment::Category { target_encoding: false, one_hot: true, .. }));
     assert!(matches!(treatment(&recipe, "kind"), Treatment::Category { target_encoding: false, one_hot: true, .. }));
     assert_eq!(Recipe::from_json(&recipe.to_json().unwrap()).unwrap(), recipe);
 }
@@ -101,7 +102,10 @@ fn options_name_columns_that_exist() {
 #[test]
 fn the_training_matrix_is_what_unseen_rows_get_but_for_cross_fitting() {
     let rows = mixed(300);
-    let recipe = automatic(300);
+    let mut options = RecipeOptions::for_target("late");
+    options.split_time = Some("when".into());
+    options.overrides.insert("city".into(), Override::TargetEncoding);
+    let recipe = Recipe::automatic(&rows, &options).unwrap();
     let fitted = FittedTransform::fit(&recipe, &rows, &Folds::Time { column: "when".into() }).unwrap();
     let unseen = fitted.unseen(&recipe.target, &rows).unwrap();
     fitted.matrix.same_shape(&unseen).unwrap();

@@ -47,9 +47,6 @@ pub struct StudySpec {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Threads of one trial; 0 for one.
-    #[prost(uint32, tag = "16")]
-    pub threads: u32,
 }
 impl ::prost::Name for StudySpec {
     const NAME: &'static str = "StudySpec";
@@ -87,8 +84,6 @@ pub struct TrialSpec {
     pub early_stopping_rounds: u32,
     #[prost(uint64, tag = "9")]
     pub seed: u64,
-    #[prost(uint32, tag = "10")]
-    pub threads: u32,
     /// Fit on train and validation together for exactly `max_rounds` rounds, without early stopping.
     #[prost(bool, tag = "11")]
     pub refit: bool,

@@ -18,6 +18,12 @@ const LOCK: &str = "lock";
 /// More than this in the lock file was not written by us.
 const LOCK_BYTES: u64 = 16 << 10;
 
+/// Bytes that may still be written where `path` lies; none where the system does not say.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
 /// A directory that this process alone may write, for as long as the value lives.
 pub struct DataDir {
     path: PathBuf,

@@ -32,11 +32,12 @@ impl Trials<'_> {
     /// alone.
     pub(super) async fn run(&self) -> Result<Ended, JobError> {
         let mut done: BTreeMap<u32, TrialReport> = BTreeMap::new();
+        let mut before: Vec<(i64, i64)> = Vec::new();
         let mut running = FuturesUnordered::new();
         let (mut next, mut stopped_by) = (0, "trials");
         loop {
             while next < self.study.trials && self.study.needs(next).all(|number| done.contains_key(&number)) {
-                if next > 0 && self.out_of_time() {
+                if next > 0 && self.out_of_time(&mut before) {
                     stopped_by = "time";
                     break;
                 }
@@ -49,7 +50,8 @@ impl Trials<'_> {
                 finished = running.next() => finished,
             };
             let Some(report) = finished else { break };
-            let report = report?;
+            let (report, job) = report?;
+            before.extend(self.before_this_attempt(&job));
             done.insert(report.number, report);
             self.progress(&done);
         }
@@ -64,12 +66,25 @@ impl Trials<'_> {
         Ok(trial.map_err(TrainingError::Study)?)
     }
 
-    /// Whether the study's time is over, counted from the first attempt's submission of work.
-    fn out_of_time(&self) -> bool {
-        let job = self.attempt.job();
-        let began = job.started_at.unwrap_or(job.created_at);
+    /// Whether the study's time is over: that of this attempt, and that in which earlier attempts had trials under way.
+    /// The time in which nothing ran does not count.
+    fn out_of_time(&self, before: &mut [(i64, i64)]) -> bool {
         let budget = self.checked.budget.map(|budget| i64::try_from(budget.as_micros()).unwrap_or(i64::MAX));
-        budget.is_some_and(|budget| self.work.clock.now().saturating_sub(began) >= budget)
+        let spent = self.work.clock.now().saturating_sub(self.began());
+        budget.is_some_and(|budget| spent.saturating_add(covered(before)) >= budget)
+    }
+
+    fn began(&self) -> i64 {
+        let job = self.attempt.job();
+        job.started_at.unwrap_or(job.created_at)
+    }
+
+    /// When a trial of this study ran, if that was before this attempt began. A trial that another study had done is
+    /// older than this one and cost it nothing.
+    fn before_this_attempt(&self, trial: &Job) -> Option<(i64, i64)> {
+        let (from, to) = trial.started_at.zip(trial.ended_at)?;
+        let ours = from >= self.attempt.job().created_at && from < self.began();
+        ours.then(|| (from, to.min(self.began())))
     }
 
     fn progress(&self, done: &BTreeMap<u32, TrialReport>) {
@@ -82,11 +97,17 @@ impl Trials<'_> {
     }
 
     /// Submits one trial, waits for it and reads its report.
-    async fn trial(&self, trial: Trial) -> Result<TrialReport, JobError> {
+    async fn trial(&self, trial: Trial) -> Result<(TrialReport, Job), JobError> {
         let job = self.child(&format!("trial-{}", trial.number), &trial, None).await?;
+        let report = self.report(trial, &job).await?;
+        Ok((report, job))
+    }
+
+    /// What a trial that has ended says.
+    async fn report(&self, trial: Trial, job: &Job) -> Result<TrialReport, JobError> {
         match (job.state, &job.error) {
             (JobState::Succeeded, _) => {
-                let model = model_of(&job)?;
+                let model = model_of(job)?;
                 let bytes = self.store.read(&model, TRIAL_PART).await?;
                 let report: TrialReport =
                     serde_json::from_slice(&bytes).map_err(|error| TrainingError::input(TRIAL_PART, error))?;
@@ -122,6 +143,20 @@ impl Trials<'_> {
     }
 }
 
+/// Microseconds that at least one of the intervals covers.
+fn covered(intervals: &mut [(i64, i64)]) -> i64 {
+    intervals.sort_unstable();
+    let (mut total, mut until) = (0_i64, i64::MIN);
+    for (from, to) in intervals.iter() {
+        let from = (*from).max(until);
+        if *to > from {
+            total = total.saturating_add(to - from);
+            until = *to;
+        }
+    }
+    total
+}
+
 /// The artifact of a trial that succeeded.
 pub(super) fn model_of(job: &Job) -> Result<ArtifactRef, JobError> {
     let result = job.result.as_deref().map(TrialResult::decode).transpose().ok().flatten();
@@ -142,4 +177,15 @@ fn failed(trial: &Trial, reason: String) -> TrialReport {
 fn ledger_error(error: gristmill_jobs::LedgerError) -> JobError {
     let message = error.to_string();
     JobError::transient("LEDGER", message).code(error.code()).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covered;
+
+    #[test]
+    fn overlapping_trials_count_once_and_pauses_not_at_all() {
+        assert_eq!(covered(&mut []), 0);
+        assert_eq!(covered(&mut [(100, 110), (0, 10), (5, 20), (6, 7)]), 30);
+    }
 }

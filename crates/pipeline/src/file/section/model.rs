@@ -132,8 +132,6 @@ pub struct Training {
     pub early_stopping_rounds: u32,
     /// Trial n is proposed from trials up to n − lag.
     pub lag: u32,
-    /// Threads of one trial.
-    pub threads: u32,
     /// Refit the winner on train and validation.
     pub refit: Refit,
     /// What the decision threshold is chosen for.

@@ -207,6 +207,19 @@ async fn dataset(
         refuse_anomalies: expected.refuse.into(),
         expected_schema: expected.schema,
     };
+    integrate(session, spec, &format!("reading {}", file.display()), &bars).await
+}
+
+/// Hands an integration in and waits for what comes of it; `what` names it for people.
+///
+/// # Errors
+/// As [`jobs::wait`].
+pub async fn integrate(
+    session: &Session,
+    spec: IngestionSpec,
+    what: &str,
+    bars: &Bars,
+) -> Result<IngestionResult, Failure> {
     let request = CreateIngestionJobRequest {
         project: session.project.clone(),
         spec: Some(spec),
@@ -215,11 +228,10 @@ async fn dataset(
     let mut client = session.ingestion();
     let created = client.create_ingestion_job(request).await?.into_inner();
     let id = created.job.and_then(|job| job.job).map(|job| job.id).unwrap_or_default();
-    let what = format!("reading {}", file.display());
     let request = GetIngestionJobRequest { project: session.project.clone(), id };
     let look = async || client.get_ingestion_job(request.clone()).await.map(tonic::Response::into_inner);
     let bar = bars.work("ingestion");
-    let done = jobs::wait(session, &what, &bar, look, |answer| answer.job.as_ref()?.job.as_ref()).await?;
+    let done = jobs::wait(session, what, &bar, look, |answer| answer.job.as_ref()?.job.as_ref()).await?;
     done.job.and_then(|job| job.result).ok_or_else(|| Failure::failed("the job came without a result"))
 }
 

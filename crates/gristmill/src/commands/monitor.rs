@@ -2,9 +2,7 @@
 
 use gristmill_pipeline::file::{Given, Interval, Monitoring, Pipeline};
 use gristmill_proto::artifact::ArtifactRef;
-use gristmill_proto::ingestion::{
-    CreateIngestionJobRequest, GetIngestionJobRequest, IngestionSpec, Integration, Source, source,
-};
+use gristmill_proto::ingestion::{IngestionSpec, Integration, Source, source};
 use gristmill_proto::monitoring::{
     ColumnDrift, CreateMonitoringJobRequest, GetMonitoringJobRequest, MonitoringResult, MonitoringSpec, MonitoringState,
 };
@@ -126,20 +124,7 @@ async fn dataset(session: &Session, rows: &MonitorRows, bars: &Bars) -> Result<A
         integration: Some(Integration { base: "rows".into(), ..Integration::default() }),
         ..IngestionSpec::default()
     };
-    let request = CreateIngestionJobRequest {
-        project: session.project.clone(),
-        spec: Some(spec),
-        ..CreateIngestionJobRequest::default()
-    };
-    let mut client = session.ingestion();
-    let created = client.create_ingestion_job(request).await?.into_inner();
-    let id = created.job.and_then(|job| job.job).unwrap_or_default().id;
-    let request = GetIngestionJobRequest { project: session.project.clone(), id };
-    let look = async || client.get_ingestion_job(request.clone()).await.map(tonic::Response::into_inner);
-    let what = format!("reading {}", input.display());
-    let bar = bars.work("ingestion");
-    let done = jobs::wait(session, &what, &bar, look, |answer| answer.job.as_ref()?.job.as_ref()).await?;
-    let result = done.job.and_then(|job| job.result).unwrap_or_default();
+    let result = data::integrate(session, spec, &format!("reading {}", input.display()), bars).await?;
     result.dataset.ok_or_else(|| Failure::failed("the job came without a dataset"))
 }
 

@@ -11,16 +11,14 @@ use std::path::{Path, PathBuf};
 
 use gristmill_frame::{Bounds, CsvOptions, FileFormat, SourceSpec, read_file};
 use gristmill_proto::artifact::ArtifactRef;
-use gristmill_proto::ingestion::{
-    CreateIngestionJobRequest, GetIngestionJobRequest, IngestionSpec, Source, source::Location,
-};
+use gristmill_proto::ingestion::{GetIngestionJobRequest, IngestionSpec, Source, source::Location};
 use gristmill_proto::pipeline::{RunJob, Step};
 use gristmill_proto::preparation::GetPreparationJobRequest;
 use gristmill_proto::registry::ModelVersion;
 use gristmill_training::ModelSummary;
 
 use super::results::steps;
-use super::{data, jobs, runs};
+use super::{data, runs};
 use crate::failure::{Exit, Failure};
 use crate::progress::Bars;
 use crate::session::Session;
@@ -153,18 +151,9 @@ async fn substitute(session: &Session, source: &mut Source, path: &Path, bars: &
 }
 
 async fn integrate(session: &Session, spec: IngestionSpec, bars: &Bars) -> Result<ArtifactRef, Failure> {
-    let project = || session.project.clone();
-    let request = CreateIngestionJobRequest { project: project(), spec: Some(spec), ..Default::default() };
-    let mut client = session.ingestion();
-    let created = client.create_ingestion_job(request).await?.into_inner();
-    let id = created.job.and_then(|job| job.job).unwrap_or_default().id;
-    let request = GetIngestionJobRequest { project: project(), id };
-    let look = async || client.get_ingestion_job(request.clone()).await.map(tonic::Response::into_inner);
-    let bar = bars.work("ingestion");
     let what = "the recorded integration on the new sources";
-    let done = jobs::wait(session, what, &bar, look, |answer| answer.job.as_ref()?.job.as_ref()).await;
-    let done = done.map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
-    let result = done.job.and_then(|job| job.result).unwrap_or_default();
+    let done = data::integrate(session, spec, what, bars).await;
+    let result = done.map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
     if result.filtered_rows > 0 {
         eprintln!(
             "note: {} rows are outside the population of the model and are not in the output",

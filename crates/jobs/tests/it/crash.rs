@@ -103,7 +103,7 @@ async fn live(dir: &Path, crash: CrashPlan) {
 
 /// Not a test of its own: the body of the processes that the test below starts and kills.
 #[test]
-#[ignore = "started by `every_point_can_be_survived`"]
+#[ignore = "a process to kill: `cargo test -p gristmill-jobs every_point_can_be_survived` starts it"]
 fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let crash = match std::env::var(POINT) {

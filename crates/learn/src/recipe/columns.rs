@@ -13,8 +13,8 @@ use crate::{LearnError, TargetPlan, Task};
 /// Categories with at most this many values become indicator columns for linear models.
 const ONE_HOT_VALUES: usize = 128;
 /// Categories with more values than this get a target encoding. Where ids and indicators say the same, it is left out:
-/// on the flights (16 to 105 values, split by time) it gained 0.003 of log loss on validation and cost 0.005 in the two
-/// months after.
+/// on the flights (16 to 105 values, split by time) it gained 0.003 of log loss on validation (one seed) and cost
+/// 0.005 in the two months after (mean of five).
 const ENCODE_ABOVE: usize = ONE_HOT_VALUES;
 /// Whole numbers with at most this many values are also read as categories by linear models.
 const FEW_NUMBERS: usize = 12;

@@ -37,7 +37,7 @@ impl Pin for Saying {
 }
 
 #[tokio::test]
-#[ignore = "the process that the other tests of this file kill"]
+#[ignore = "a process to kill: `cargo test -p gristmill-store killed_anywhere_nothing_is_torn` starts it"]
 async fn writes_for_ever() {
     let folder = PathBuf::from(std::env::var(FOLDER).unwrap());
     let project = open(&folder).await.project(&Project::default());

@@ -8,6 +8,8 @@ mod bench;
 mod contract;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/kept.rs"]
+mod kept;
 #[path = "it/machine.rs"]
 mod machine;
 #[path = "it/workers.rs"]

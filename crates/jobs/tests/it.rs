@@ -12,5 +12,7 @@ mod crash;
 mod kept;
 #[path = "it/machine.rs"]
 mod machine;
+#[path = "it/protocol.rs"]
+mod protocol;
 #[path = "it/workers.rs"]
 mod workers;

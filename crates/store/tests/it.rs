@@ -7,6 +7,7 @@ mod it {
     mod conformance;
     mod crash;
     mod faults;
+    pub mod faulty;
     mod folder;
     mod races;
     mod reads;

@@ -11,6 +11,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use s3s::service::S3Service;
+use tokio::sync::Notify;
 
 /// How one request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub enum WireFault {
 struct Planned {
     method: Method,
     fault: WireFault,
+    skip: usize,
     times: usize,
 }
 
@@ -40,13 +42,15 @@ pub(crate) struct Wire {
     planned: Mutex<Vec<Planned>>,
     fired: AtomicUsize,
     requests: AtomicUsize,
+    /// Told of every request that comes and every answer that goes.
+    pub(crate) changed: Notify,
 }
 
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
 impl Wire {
-    pub(crate) fn inject(&self, method: Method, fault: WireFault, times: usize) {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(Planned { method, fault, times });
+    pub(crate) fn inject(&self, method: Method, fault: WireFault, skip: usize, times: usize) {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(Planned { method, fault, skip, times });
     }
 
     pub(crate) fn fired(&self) -> usize {
@@ -60,6 +64,10 @@ impl Wire {
     fn next_fault(&self, method: &Method) -> Option<WireFault> {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let next = planned.iter_mut().find(|plan| plan.times > 0 && plan.method == *method)?;
+        if next.skip > 0 {
+            next.skip -= 1;
+            return None;
+        }
         next.times -= 1;
         self.fired.fetch_add(1, Ordering::SeqCst);
         Some(next.fault)
@@ -68,6 +76,7 @@ impl Wire {
     pub(crate) async fn answer(&self, request: Request<Incoming>, service: &S3Service) -> io::Result<Response<Body>> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         let fault = self.next_fault(request.method());
+        self.changed.notify_waiters();
         match fault {
             Some(WireFault::Status(code)) => return status(code),
             Some(WireFault::Stall) => std::future::pending::<()>().await,
@@ -75,6 +84,7 @@ impl Wire {
         }
         let answer = hyper::service::Service::call(service, request).await;
         let answer = answer.map_err(|error| io::Error::other(format!("{error:?}")))?;
+        self.changed.notify_waiters();
         match fault {
             Some(WireFault::LoseReply) => Err(io::Error::other("the answer is lost")),
             Some(WireFault::CutBody) => cut(answer.map(|body| body.map_err(io::Error::other).boxed())).await,

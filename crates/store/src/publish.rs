@@ -162,7 +162,11 @@ impl Inner {
         if completed.is_err() {
             upload.abort(patience).await;
         }
-        completed
+        match completed {
+            // As with a small put: whether it is there is seen by looking.
+            Err(StoreError::Backend { source, .. }) => accept_existing(Err(source)),
+            done => done,
+        }
     }
 
     async fn send(&self, upload: &mut Uploading, spooled: &Spooled) -> Result<(), StoreError> {

@@ -141,3 +141,36 @@ fn problem(error: &Error) -> Option<Problem> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the clients put it: the variant they choose, and the service's answer as text.
+    fn answer(status: &str, code: &str) -> Error {
+        let source =
+            format!("Server returned non-2xx status code: {status}: <Error><Code>{code}</Code></Error>").into();
+        match status.get(..3) {
+            Some("403") => Error::PermissionDenied { path: "probes".into(), source },
+            Some("404") => Error::NotFound { path: "probes".into(), source },
+            _ => Error::Generic { store: "S3", source },
+        }
+    }
+
+    #[test]
+    fn codes_of_the_protocols_are_understood() {
+        for (status, code, expected) in [
+            ("403 Forbidden", "RequestTimeTooSkewed", Some(Problem::Clock)),
+            ("400 Bad Request", "AuthorizationHeaderMalformed", Some(Problem::Region)),
+            ("301 Moved Permanently", "PermanentRedirect", Some(Problem::Region)),
+            ("404 Not Found", "NoSuchBucket", Some(Problem::NoBucket)),
+            ("404 Not Found", "ContainerNotFound", Some(Problem::NoBucket)),
+            ("403 Forbidden", "InvalidAccessKeyId", Some(Problem::Credentials)),
+            ("400 Bad Request", "ExpiredToken", Some(Problem::Credentials)),
+            ("403 Forbidden", "AccessDenied", None),
+            ("503 Slow Down", "SlowDown", Some(Problem::NotAStore)),
+        ] {
+            assert_eq!(problem(&answer(status, code)), expected, "{status} {code}");
+        }
+    }
+}

@@ -13,7 +13,8 @@ mod it {
     mod opening;
     mod races;
     mod reads;
-    mod sweeps;
+    mod speed;
+    pub mod sweeps;
     mod wire;
     mod writes;
 }

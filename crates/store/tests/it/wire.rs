@@ -1,15 +1,15 @@
 //! Faults of a real server and of the connection to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use gristmill_s3server::{S3Server, WRITER, WireFault};
 use gristmill_store::{DamagedPart, ProjectStore, Store, StoreError, Unpinned};
-use gristmill_types::{ArtifactKind, ArtifactRef, Digest, ErrorCode, Project, SystemClock};
+use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, ErrorCode, ManualClock, Project, SystemClock};
 use http::Method;
-use std::sync::Arc;
 
-use super::bench::{pattern, producer, s3_config};
+use super::bench::{HOUR, pattern, producer, s3_config};
 
 const HANGS: Duration = Duration::from_secs(60);
 /// More than one piece of a multipart upload, and more than one chunk of a read.
@@ -179,4 +179,29 @@ async fn a_listing_of_several_pages_is_whole() {
     let listed = project.list().await.unwrap();
     assert_eq!((listed.len(), wired.server.fired()), (2_501, 1));
     assert!(digests.iter().all(|digest| listed.binary_search(digest).is_ok()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_off_makes_nothing_old() {
+    let server = S3Server::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = s3_config(&server, WRITER, folder.path());
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let store = Store::open(&config, clock.clone()).await.unwrap();
+    let project = store.project(&Project::default());
+    let artifact = write(&project, b"rows").await.unwrap();
+    // Days ahead when it starts, and set again while it runs: by our clock everything is old, or not made yet.
+    for jump in [72 * HOUR, -140 * HOUR, 400 * HOUR] {
+        clock.advance(jump);
+        let other = Store::open(&config, clock.clone()).await.unwrap();
+        for store in [&store, &other] {
+            let report = store.sweep(&Project::default(), &[], false).await.unwrap();
+            assert_eq!((report.spared, report.deleted), (3, 0), "{jump}");
+            // Young by the server's clock, so it is left as it is.
+            let before = server.requests();
+            assert_eq!(write(&store.project(&Project::default()), b"rows").await.unwrap(), artifact);
+            assert_eq!(server.requests() - before, 3, "one look at each of the three objects");
+        }
+    }
+    project.verify(&artifact).await.unwrap();
 }

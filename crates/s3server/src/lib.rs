@@ -113,6 +113,11 @@ impl S3Server {
         self.wire.inject(method, fault, skip, times);
     }
 
+    /// Forgets the faults that have not happened yet.
+    pub fn heal(&self) {
+        self.wire.heal();
+    }
+
     /// Waits until something is so that requests bring about.
     pub async fn until(&self, mut is_so: impl FnMut(&Self) -> bool) {
         loop {

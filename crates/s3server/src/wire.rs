@@ -53,6 +53,10 @@ impl Wire {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(Planned { method, fault, skip, times });
     }
 
+    pub(crate) fn heal(&self) {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn fired(&self) -> usize {
         self.fired.load(Ordering::SeqCst)
     }

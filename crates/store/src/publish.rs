@@ -37,14 +37,23 @@ enum Presence {
     Stale,
 }
 
+/// What the store said to a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Written,
+    /// Or that another put of it is under way, which may yet fail.
+    Exists,
+}
+
 impl Inner {
     /// Publishes one spooled file: create-if-absent; what is there already and younger than half the
     /// grace is left, anything else is put again.
     ///
     /// Only the last case needs the gate: what is fresh is no sweep's business before its writer commits,
     /// and what is absent was deleted already. Every try looks first, so a put whose answer was lost is
-    /// recognised, whoever's it was; and a remote put counts only once the object is seen, because a
-    /// service may answer "exists" for another put that then failed.
+    /// recognised, whoever's it was; and unless a put made a new object, it counts only once the object is
+    /// seen, because a service may answer "exists" for another put that then failed, and a sweep in another
+    /// process may just have looked at the old one.
     /// Once this returns, the object is durable and of the right size.
     pub(crate) async fn publish(&self, key: &Key, spooled: Spooled) -> Result<(), StoreError> {
         if let Some(root) = self.backend.root.clone() {
@@ -53,7 +62,8 @@ impl Inner {
         let size = spooled.entry.size;
         let mut tried = 1;
         loop {
-            let done = match self.presence(key, size).await? {
+            let found = self.presence(key, size).await?;
+            let done = match found {
                 Presence::Fresh => return Ok(()),
                 Presence::Absent if self.backend.conditional => self.upload(key, &spooled, PutMode::Create).await,
                 // Somebody else may be faster here, with the same bytes.
@@ -64,8 +74,9 @@ impl Inner {
                 }
             };
             match done {
-                Ok(()) if self.presence(key, size).await? == Presence::Fresh => return Ok(()),
-                Ok(()) if tried >= self.backend.patience.tries() => {
+                Ok(Answer::Written) if found == Presence::Absent => return Ok(()),
+                Ok(_) if self.presence(key, size).await? == Presence::Fresh => return Ok(()),
+                Ok(_) if tried >= self.backend.patience.tries() => {
                     return Err(StoreError::Backend { doing: PUBLISHING, source: vanished(key) });
                 }
                 Err(StoreError::Backend { source, .. })
@@ -74,7 +85,7 @@ impl Inner {
                     tracing::warn!(digest = %key.digest, tried, error = %source, "a put failed, trying again");
                 }
                 Err(e) => return Err(e),
-                Ok(()) => tracing::warn!(digest = %key.digest, tried, "what was put is not there, putting it again"),
+                Ok(_) => tracing::warn!(digest = %key.digest, tried, "what was put is not there, putting it again"),
             }
             self.backend.patience.wait(tried).await;
             tried += 1;
@@ -104,7 +115,7 @@ impl Inner {
         Ok(if age(now, &meta) >= self.bounds.grace / 2 { Presence::Stale } else { Presence::Fresh })
     }
 
-    async fn upload(&self, key: &Key, spooled: &Spooled, mode: PutMode) -> Result<(), StoreError> {
+    async fn upload(&self, key: &Key, spooled: &Spooled, mode: PutMode) -> Result<Answer, StoreError> {
         if spooled.entry.size <= PIECE as u64 {
             self.put_small(key, spooled, mode).await
         } else {
@@ -132,11 +143,11 @@ impl Inner {
             _ => objects.rename(from, &key.path()).await,
         };
         drop(spooled);
-        accept_existing(done)
+        accept_existing(done).map(|_| ())
     }
 
     /// One try; a longer row of them would not see that the first one landed.
-    async fn put_small(&self, key: &Key, spooled: &Spooled, mode: PutMode) -> Result<(), StoreError> {
+    async fn put_small(&self, key: &Key, spooled: &Spooled, mode: PutMode) -> Result<Answer, StoreError> {
         let temp = spooled.temp.to_path_buf();
         let bytes =
             blocking(SPOOLED, move || std::fs::read(temp).map(Bytes::from).map_err(StoreError::io(SPOOLED))).await?;
@@ -146,7 +157,7 @@ impl Inner {
     }
 
     /// A multipart upload shows its object only when it is complete, and replaces one of the same bytes.
-    async fn put_large(&self, key: &Key, spooled: &Spooled) -> Result<(), StoreError> {
+    async fn put_large(&self, key: &Key, spooled: &Spooled) -> Result<Answer, StoreError> {
         let failed = StoreError::backend;
         let patience = &self.backend.patience;
         // A piece is tried again by the client that made it; all else is begun anew.
@@ -165,7 +176,7 @@ impl Inner {
         match completed {
             // As with a small put: whether it is there is seen by looking.
             Err(StoreError::Backend { source, .. }) => accept_existing(Err(source)),
-            done => done,
+            done => done.map(|()| Answer::Written),
         }
     }
 
@@ -233,9 +244,10 @@ fn read_piece(mut file: std::fs::File) -> Result<(Bytes, std::fs::File), StoreEr
 
 /// Somebody else put the same bytes at the same moment, or our own reply was lost: either is success,
 /// because the key is the digest.
-fn accept_existing(done: object_store::Result<()>) -> Result<(), StoreError> {
+fn accept_existing(done: object_store::Result<()>) -> Result<Answer, StoreError> {
     match done {
-        Ok(()) | Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(()),
+        Ok(()) => Ok(Answer::Written),
+        Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(Answer::Exists),
         Err(e) => Err(StoreError::backend(PUBLISHING)(e)),
     }
 }

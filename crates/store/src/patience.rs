@@ -73,14 +73,17 @@ impl Patience {
 
     /// A call that is tried inside itself, such as a piece of a multipart upload.
     pub(crate) async fn limit_tried<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let longest = self.longest_call.map(|call| (call + LONGEST_PAUSE) * self.tries);
+        let longest = self.longest_call.map(|call| (call + self.pause_after(self.tries)) * self.tries);
         within(longest, work).await
     }
 
     /// The pause after the try of this number.
     pub(crate) async fn wait(&self, tried: u32) {
-        let doubled = self.pause.saturating_mul(1 << tried.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-        tokio::time::sleep(spread(doubled)).await;
+        tokio::time::sleep(spread(self.pause_after(tried))).await;
+    }
+
+    fn pause_after(&self, tried: u32) -> Duration {
+        self.pause.saturating_mul(1 << tried.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
     }
 }
 

@@ -112,7 +112,7 @@ async fn an_upload_whose_answers_are_lost_has_landed() {
 async fn a_server_that_never_answers_is_left() {
     let large = pattern(LARGE);
     for method in [Method::PUT, Method::GET, Method::HEAD, Method::POST] {
-        let wired = Wired::new(3_000).await;
+        let wired = Wired::new(2_000).await;
         wired.server.inject(method.clone(), WireFault::Stall, 1);
         tokio::time::timeout(HANGS, everything(&wired, &large)).await.unwrap().unwrap();
         assert_eq!(wired.server.fired(), 1, "{method}");

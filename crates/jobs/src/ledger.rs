@@ -44,6 +44,8 @@ pub struct Leased {
     pub job: Job,
     /// How long the lease lasts without a heartbeat.
     pub lasts: Duration,
+    /// The artifact that an earlier attempt handed to [`Ledger::checkpoint`] last.
+    pub checkpoint: Option<Digest>,
 }
 
 /// The answer to a heartbeat.
@@ -104,6 +106,10 @@ pub trait Ledger: Send + Sync + Debug {
     /// Protects digests from collection while the attempt lives.
     async fn pin(&self, lease: &Lease, digests: &[Digest]) -> Result<(), LedgerError>;
 
+    /// Names the artifact from which the next attempt may go on, in the place of an earlier one, and
+    /// protects it from collection until the job ends. Like a heartbeat it has no event.
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError>;
+
     /// Ends the job with a result: checks the fence, writes the stage's rows, the result, outputs,
     /// event and audit row in one transaction. The same fence again answers the stored job and writes
     /// nothing. After [`LedgerError::Cancelled`] the job is cancelled.
@@ -156,8 +162,8 @@ pub trait Ledger: Send + Sync + Debug {
     /// Every digest that a job names or a living attempt has pinned: not to be collected.
     async fn roots(&self) -> Result<Vec<Digest>, LedgerError>;
 
-    /// How much work there is.
-    async fn depth(&self) -> Result<Depth, LedgerError>;
+    /// How much work there is, of one kind or of all.
+    async fn depth(&self, kind: Option<&str>) -> Result<Depth, LedgerError>;
 
     /// Waits for the end of a job and answers it.
     async fn finished(&self, project: &Project, id: JobId) -> Result<Job, LedgerError> {

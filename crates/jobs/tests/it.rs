@@ -8,7 +8,11 @@ mod bench;
 mod contract;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/kept.rs"]
+mod kept;
 #[path = "it/machine.rs"]
 mod machine;
+#[path = "it/protocol.rs"]
+mod protocol;
 #[path = "it/workers.rs"]
 mod workers;

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod board;
+mod checkpoint;
 mod convert;
 mod cpu;
 mod error;
+mod scaler;
 mod service;
 mod sets;
 mod stage;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use gristmill_jobs::{LeaseServer, LedgerError, LocalLeases, RemoteLeases, Workers};
 use gristmill_proto::job::lease_service_client::LeaseServiceClient;
+use gristmill_proto::keda::external_scaler_server::ExternalScalerServer;
 use gristmill_proto::training::training_service_server::TrainingServiceServer;
 use gristmill_rpc::{Channel, Services};
 use gristmill_runtime::slots::Slots;
 use gristmill_stage::{Assembled, JobVerbs, StageDeps};
 use gristmill_store::Store;
-use gristmill_types::{ErrorCode, Name};
+use gristmill_types::{Clock, ErrorCode, Name};
 
+use crate::scaler::Scaler;
 use crate::service::{Service, Studies};
 use crate::sets::Sets;
 use crate::study::StudyWork;
@@ -58,6 +60,7 @@ pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled
     let trials = Arc::new(TrialWork {
         store: deps.store.clone(),
         sets: Arc::clone(&sets),
+        clock: Arc::clone(&deps.process.clock),
         threads: settings.trial_threads.max(1),
     });
     let studies = Arc::new(StudyWork {
@@ -74,13 +77,21 @@ pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled
     let service = Service(JobVerbs::new(Arc::clone(&ledger), Studies));
     let services = Services::new()
         .add(TrainingServiceServer::new(service))
+        .add(ExternalScalerServer::new(Scaler(Arc::clone(&ledger))))
         .add(LeaseServer::new(Arc::clone(&ledger)).accept(trials).into_service());
     Ok(Assembled { services, workers, ledger })
 }
 
 /// Workers that lease trials from the stage behind `channel`: they need the store, and no database.
-pub fn trial_workers(name: &str, store: Store, slots: Slots, channel: Channel, settings: Settings) -> Workers {
+pub fn trial_workers(
+    name: &str,
+    store: Store,
+    slots: Slots,
+    clock: Arc<dyn Clock>,
+    channel: Channel,
+    settings: Settings,
+) -> Workers {
     let leases = Arc::new(RemoteLeases::new(LeaseServiceClient::new(channel)));
-    let work = TrialWork { store, sets: Arc::default(), threads: settings.trial_threads.max(1) };
+    let work = TrialWork { store, sets: Arc::default(), clock, threads: settings.trial_threads.max(1) };
     Workers::new(name, slots).serve(leases, Arc::new(work), settings.trial_workers.max(1))
 }

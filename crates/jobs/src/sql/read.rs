@@ -18,10 +18,12 @@ const EVENTS: &str = "select * from {s}event where job = $1 and sequence > $2 or
 const ATTEMPTS: &str = "select * from {s}attempt where job = $1 order by fence";
 const OBSERVATIONS: &str = "select a.* from {s}output o join {s}job j on j.id = o.job \
     join {s}attempt a on a.job = j.id and a.fence = j.fence where o.digest = $1 and j.project = $2 order by a.job";
-const ROOTS: &str = "select digest from {s}output union select digest from {s}pin order by digest";
-const DEPTH: &str = "select (select count(*) from {s}job where state = 'queued') as queued, \
-    (select count(*) from {s}job where state = 'running') as running, \
-    (select min(created_at) from {s}job where state = 'queued') as oldest";
+const ROOTS: &str = "select digest from {s}output union select digest from {s}pin \
+    union select checkpoint as digest from {s}job where checkpoint is not null order by digest";
+const DEPTH: &str = "select count(case when state = 'queued' then 1 end) as queued, \
+    count(case when state = 'running' then 1 end) as running, \
+    min(case when state = 'queued' then created_at end) as oldest \
+    from {s}job where state in ('queued', 'running') and (cast($1 as text) is null or kind = $1)";
 
 impl Inner {
     pub(super) async fn get(&self, project: &Project, id: JobId) -> Result<Job, LedgerError> {
@@ -86,8 +88,9 @@ impl Inner {
         rows.iter().map(|row| Ok(row.get("digest")?)).collect()
     }
 
-    pub(super) async fn depth(&self) -> Result<Depth, LedgerError> {
-        let Some(row) = self.db.fetch_optional(&self.sql(DEPTH), vec![]).await? else {
+    pub(super) async fn depth(&self, kind: Option<&str>) -> Result<Depth, LedgerError> {
+        let values = values![kind.map(str::to_owned)];
+        let Some(row) = self.db.fetch_optional(&self.sql(DEPTH), values).await? else {
             return Ok(Depth::default());
         };
         Ok(Depth { queued: row.get("queued")?, running: row.get("running")?, oldest: row.get("oldest")? })

@@ -11,6 +11,7 @@ use gristmill_runtime::values;
 use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, JobState, Project};
 
 use crate::bench::{Bench, LEASE, SECOND, claim, project, request, submit};
+use crate::kept::{a_checkpoint_outlives_its_attempt_and_not_its_job, pins_live_as_long_as_their_attempt};
 
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {
@@ -46,6 +47,7 @@ contract! {
     a_cancellation_after_the_end_is_too_late,
     children_end_with_their_parent,
     pins_live_as_long_as_their_attempt,
+    a_checkpoint_outlives_its_attempt_and_not_its_job,
     observations_belong_to_what_was_committed,
     watches_resume_and_end,
     progress_is_heard_and_not_kept,
@@ -54,7 +56,7 @@ contract! {
     every_change_has_its_event_and_audit_row,
 }
 
-fn artifact(text: &str) -> ArtifactRef {
+pub fn artifact(text: &str) -> ArtifactRef {
     ArtifactRef { kind: ArtifactKind::Model, digest: Digest::of(text.as_bytes()) }
 }
 
@@ -62,11 +64,11 @@ fn outcome(text: &str) -> Outcome {
     Outcome::new(text.as_bytes().to_vec()).output(artifact(text))
 }
 
-async fn commit(bench: &Bench, lease: &Lease, text: &str) -> Result<gristmill_jobs::Job, LedgerError> {
+pub async fn commit(bench: &Bench, lease: &Lease, text: &str) -> Result<gristmill_jobs::Job, LedgerError> {
     bench.ledger.commit(lease, &outcome(text), Observed::default(), &()).await
 }
 
-fn lost<T: std::fmt::Debug>(answer: Result<T, LedgerError>) -> bool {
+pub fn lost<T: std::fmt::Debug>(answer: Result<T, LedgerError>) -> bool {
     matches!(answer, Err(LedgerError::LeaseLost { .. }))
 }
 
@@ -398,19 +400,6 @@ async fn children_end_with_their_parent(bench: Bench) {
     assert!(matches!(orphan, Err(LedgerError::ParentEnded { .. })));
 }
 
-async fn pins_live_as_long_as_their_attempt(bench: Bench) {
-    bench.submit("r1").await;
-    let lease = bench.claim().await.lease;
-    let pinned = Digest::of(b"pinned");
-    for _ in 0..2 {
-        bench.ledger.pin(&lease, &[pinned]).await.unwrap();
-    }
-    assert_eq!(bench.ledger.roots().await.unwrap(), [pinned]);
-    bench.ledger.release(&lease).await.unwrap();
-    assert!(bench.ledger.roots().await.unwrap().is_empty());
-    assert!(lost(bench.ledger.pin(&lease, &[pinned]).await));
-}
-
 async fn observations_belong_to_what_was_committed(bench: Bench) {
     let id = bench.submit("r1").await.id;
     let error = JobError::transient("X", "x");
@@ -551,8 +540,11 @@ async fn a_full_queue_refuses() {
     bench.submit("r1").await;
     bench.claim().await;
     bench.submit("r3").await;
-    let depth = bench.ledger.depth().await.unwrap();
-    assert_eq!((depth.queued, depth.running), (2, 1));
+    for kind in [None, Some("grind")] {
+        let depth = bench.ledger.depth(kind).await.unwrap();
+        assert_eq!((depth.queued, depth.running), (2, 1));
+    }
+    assert_eq!(bench.ledger.depth(Some("other")).await.unwrap(), gristmill_jobs::Depth::default());
 }
 
 #[tokio::test]

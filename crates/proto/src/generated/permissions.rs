@@ -4,6 +4,10 @@ use gristmill_types::Permission;
 
 /// Every rpc with the permission it needs, sorted by path.
 pub const PERMISSIONS: &[(&str, Permission)] = &[
+    ("/externalscaler.ExternalScaler/GetMetricSpec", Permission::Public),
+    ("/externalscaler.ExternalScaler/GetMetrics", Permission::Public),
+    ("/externalscaler.ExternalScaler/IsActive", Permission::Public),
+    ("/externalscaler.ExternalScaler/StreamIsActive", Permission::Public),
     ("/gristmill.artifact.v1alpha1.ArtifactService/GetArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/ReadArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts", Permission::Administer),
@@ -18,6 +22,7 @@ pub const PERMISSIONS: &[(&str, Permission)] = &[
     ("/gristmill.ingestion.v1alpha1.IngestionService/GetIngestionJob", Permission::Read),
     ("/gristmill.ingestion.v1alpha1.IngestionService/ListIngestionJobs", Permission::Read),
     ("/gristmill.ingestion.v1alpha1.IngestionService/WatchIngestionJob", Permission::Read),
+    ("/gristmill.job.v1alpha1.LeaseService/CheckpointJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/ClaimJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/CommitJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/FailJob", Permission::Work),

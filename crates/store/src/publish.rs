@@ -79,8 +79,10 @@ impl Inner {
                 Ok(_) if tried >= self.backend.patience.tries() => {
                     return Err(StoreError::Backend { doing: PUBLISHING, source: vanished(key) });
                 }
+                // "Not found" is an upload that the service dropped under us.
                 Err(StoreError::Backend { source, .. })
-                    if is_transient(&source) && tried < self.backend.patience.tries() =>
+                    if (is_transient(&source) || matches!(source, object_store::Error::NotFound { .. }))
+                        && tried < self.backend.patience.tries() =>
                 {
                     tracing::warn!(digest = %key.digest, tried, error = %source, "a put failed, trying again");
                 }

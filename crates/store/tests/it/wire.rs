@@ -73,6 +73,7 @@ async fn what_passes_on_the_wire_changes_nothing() {
         (Method::PUT, WireFault::Status(412)),
         (Method::PUT, WireFault::LoseReply),
         (Method::POST, WireFault::Status(503)),
+        (Method::PUT, WireFault::Status(404)),
         (Method::GET, WireFault::Status(503)),
         (Method::GET, WireFault::Status(429)),
         (Method::GET, WireFault::LoseReply),

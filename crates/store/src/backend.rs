@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::blocking;
 use crate::key::Key;
@@ -119,13 +119,36 @@ impl Backend {
         }
     }
 
-    /// As many bytes as the range has, or fewer if the store insists on it.
-    pub(crate) async fn range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
+    /// As many bytes as the range has, or fewer if the store insists on it, and how many the object has in
+    /// all: one request tells both.
+    pub(crate) async fn range(&self, key: &Key, range: Range<u64>) -> Result<(Bytes, u64), StoreError> {
         const DOING: &str = "reading a stored object";
         let path = key.path();
         self.refuse_links(&path)?;
-        let read = self.patience.call(DOING, || self.objects.get_range(&path, range.clone())).await;
-        read.map_err(StoreError::backend(DOING))
+        let read = || async {
+            let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
+            let found = self.objects.get_opts(&path, options).await?;
+            let size = found.meta.size;
+            Ok((found.bytes().await?, size))
+        };
+        self.patience.call(DOING, read).await.map_err(StoreError::backend(DOING))
+    }
+
+    /// All bytes of an object of at most `most`, and how many it has; none of them if they are more.
+    pub(crate) async fn whole(&self, key: &Key, most: u64) -> Result<Option<(Bytes, u64)>, StoreError> {
+        const DOING: &str = "reading a stored object";
+        let path = key.path();
+        self.refuse_links(&path)?;
+        let read = || async {
+            let found = self.objects.get(&path).await?;
+            let size = found.meta.size;
+            Ok((if size > most { Bytes::new() } else { found.bytes().await? }, size))
+        };
+        match self.patience.call(DOING, read).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(StoreError::backend(DOING)(e)),
+        }
     }
 
     pub(crate) async fn delete(&self, key: &Key) -> Result<(), StoreError> {

@@ -110,15 +110,14 @@ impl ProjectStore {
         let backend = &self.store.inner.backend;
         let key = self.key(Room::Manifest, artifact.digest);
         let lost = |fault| Err(StoreError::DataLoss { artifact: *artifact, part: DamagedPart::Manifest, fault });
-        let Some(meta) = backend.head(&key).await? else {
-            return Err(StoreError::NotFound { project: self.project.clone(), artifact: *artifact });
-        };
-        if meta.size == 0 || meta.size > MAX_MANIFEST_BYTES {
-            return lost(Fault::Unreadable(format!("it has {} bytes", meta.size)));
-        }
         let mut tried = 1;
         let bytes = loop {
-            let bytes = backend.range(&key, 0..meta.size).await?;
+            let Some((bytes, size)) = backend.whole(&key, MAX_MANIFEST_BYTES).await? else {
+                return Err(StoreError::NotFound { project: self.project.clone(), artifact: *artifact });
+            };
+            if size == 0 || size > MAX_MANIFEST_BYTES {
+                return lost(Fault::Unreadable(format!("it has {size} bytes")));
+            }
             if Digest::of(&bytes) == artifact.digest {
                 break bytes;
             }

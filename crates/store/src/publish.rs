@@ -164,9 +164,12 @@ impl Inner {
         let patience = &self.backend.patience;
         // A piece is tried again by the client that made it; all else is begun anew.
         let options = PutMultipartOptions::default().with_retry_policy(Arc::new(patience.clone()));
-        let path = key.path();
-        let begun = patience.limit(self.backend.objects.put_multipart_opts(&path, options)).await;
-        let mut upload = Uploading(Some(begun.map_err(failed(PUBLISHING))?));
+        let (objects, path, limit) = (self.backend.objects.clone(), key.path(), patience.clone());
+        // On its own: if nobody waits any more when its answer comes, it is known what to abort.
+        let begin =
+            async move { limit.limit(objects.put_multipart_opts(&path, options)).await.map(Some).map(Uploading) };
+        let begun = tokio::spawn(begin).await.map_err(|_| StoreError::Thread(PUBLISHING))?;
+        let mut upload = begun.map_err(failed(PUBLISHING))?;
         let sent = self.send(&mut upload, spooled).await;
         let completed = match sent {
             Ok(()) => upload.complete(patience).await.map_err(failed(PUBLISHING)),

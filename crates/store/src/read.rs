@@ -158,24 +158,24 @@ impl Part {
         let before = usize::try_from(offset % CHUNK_BYTES).unwrap_or(0);
         let chunks = self.entry.chunks.iter().copied().enumerate();
         let chunks: Vec<_> = chunks.skip(usize::try_from(first).unwrap_or(usize::MAX)).collect();
+        if chunks.is_empty() {
+            // Nothing to read, but it may be missing all the same.
+            let part = self.clone();
+            let checked = async move { part.check_size().await.map(|()| None) };
+            return futures::stream::once(checked).try_filter_map(|nothing| async { Ok(nothing) }).boxed();
+        }
         let part = self.clone();
-        let size = async move { part.check_size().await.map(|()| part) };
-        futures::stream::once(size)
-            .map_ok(move |part| {
-                let reads = chunks.clone().into_iter().map(move |(number, digest)| {
-                    let (part, number) = (part.clone(), number as u64);
-                    async move {
-                        let mut bytes = part.chunk(number, digest).await?;
-                        if number == first {
-                            drop(bytes.split_to(before.min(bytes.len())));
-                        }
-                        Ok(bytes)
-                    }
-                });
-                futures::stream::iter(reads).buffered(CHUNKS_AHEAD)
-            })
-            .try_flatten()
-            .boxed()
+        let reads = chunks.into_iter().map(move |(number, digest)| {
+            let (part, number) = (part.clone(), number as u64);
+            async move {
+                let mut bytes = part.chunk(number, digest).await?;
+                if number == first {
+                    drop(bytes.split_to(before.min(bytes.len())));
+                }
+                Ok(bytes)
+            }
+        });
+        futures::stream::iter(reads).buffered(CHUNKS_AHEAD).boxed()
     }
 
     fn key(&self) -> Key {
@@ -204,9 +204,10 @@ impl Part {
         let mut tried = 1;
         loop {
             let bytes = match backend.range(&self.key(), start..end).await {
-                Ok(bytes) => bytes,
+                Ok((bytes, size)) if size == self.entry.size => bytes,
+                Ok((_, found)) => return Err(self.lost(Fault::Size { expected: self.entry.size, found })),
                 Err(e) => {
-                    // It may have been cut or deleted since its size was looked at.
+                    // It may be gone, or end before this chunk.
                     self.check_size().await?;
                     return Err(e);
                 }
@@ -222,7 +223,6 @@ impl Part {
             }
             // Bytes may have changed or been cut on their way; what is stored wrong comes wrong every time.
             if tried >= backend.patience.tries() {
-                self.check_size().await?;
                 let cut = Fault::Size { expected: self.entry.size, found: start + length };
                 let fault = if start + length < end { cut } else { Fault::Content { offset: start } };
                 return Err(self.lost(fault));

@@ -70,6 +70,11 @@ impl Cancel {
         self.token.is_cancelled()
     }
 
+    /// Whether the process drains: the job goes on elsewhere, or here after a restart.
+    pub fn is_drained(&self) -> bool {
+        self.why() == Some(Why::Drained)
+    }
+
     /// Whether somebody asked for the end of the job, and not only of this attempt (a drain, a lost
     /// lease): then what was started elsewhere for it should end too.
     pub fn is_asked(&self) -> bool {
@@ -187,6 +192,20 @@ impl Attempt {
     /// [`LedgerError::LeaseLost`], or what the ledger says.
     pub async fn pin(&self, digests: &[Digest]) -> Result<(), LedgerError> {
         self.0.leases.pin(&self.0.leased.lease, digests).await
+    }
+
+    /// The artifact from which an earlier attempt says that the work may go on.
+    pub fn checkpoint(&self) -> Option<Digest> {
+        self.0.leased.checkpoint
+    }
+
+    /// Names the artifact from which the next attempt may go on, in the place of an earlier one; durable
+    /// on return. It is kept from collection until the job ends.
+    ///
+    /// # Errors
+    /// [`LedgerError::LeaseLost`], or what the ledger says.
+    pub async fn keep(&self, checkpoint: Digest) -> Result<(), LedgerError> {
+        self.0.leases.checkpoint(&self.0.leased.lease, checkpoint).await
     }
 
     /// Runs `work` on a blocking thread, inside the pool of the leased slots, and records its CPU time.

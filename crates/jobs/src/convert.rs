@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_proto::{ConvertError, artifact_ref, job as message, job_id, project};
-use gristmill_types::{ErrorCode, JobState};
+use gristmill_types::{Digest, ErrorCode, JobState};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -92,6 +92,10 @@ pub(crate) fn read_lease(lease: Option<message::Lease>) -> Result<Lease, Convert
         job: job_id(&lease.job_id).map_err(|error| error.within("lease"))?,
         fence: lease.fence,
     })
+}
+
+pub(crate) fn digest(field: &str, text: &str) -> Result<Digest, ConvertError> {
+    text.parse().map_err(|error: gristmill_types::DigestError| ConvertError::new(field, error.to_string()))
 }
 
 pub(crate) fn read_commit(request: &message::CommitJobRequest) -> Result<(Outcome, Observed), ConvertError> {

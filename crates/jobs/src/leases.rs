@@ -36,6 +36,9 @@ pub trait Leases: Send + Sync + fmt::Debug {
     /// Protects digests from collection while the attempt lives.
     async fn pin(&self, lease: &Lease, digests: &[Digest]) -> Result<(), LedgerError>;
 
+    /// Names the artifact from which the next attempt may go on.
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError>;
+
     /// Ends the job with a result; may be repeated. `rows` are written where the ledger is: a remote
     /// one leaves them to the server's own.
     async fn commit(
@@ -88,6 +91,10 @@ impl Leases for LocalLeases {
 
     async fn pin(&self, lease: &Lease, digests: &[Digest]) -> Result<(), LedgerError> {
         self.0.pin(lease, digests).await
+    }
+
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError> {
+        self.0.checkpoint(lease, state).await
     }
 
     async fn commit(

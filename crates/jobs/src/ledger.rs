@@ -44,6 +44,8 @@ pub struct Leased {
     pub job: Job,
     /// How long the lease lasts without a heartbeat.
     pub lasts: Duration,
+    /// The artifact that an earlier attempt handed to [`Ledger::checkpoint`] last.
+    pub checkpoint: Option<Digest>,
 }
 
 /// The answer to a heartbeat.
@@ -103,6 +105,10 @@ pub trait Ledger: Send + Sync + Debug {
 
     /// Protects digests from collection while the attempt lives.
     async fn pin(&self, lease: &Lease, digests: &[Digest]) -> Result<(), LedgerError>;
+
+    /// Names the artifact from which the next attempt may go on, in the place of an earlier one, and
+    /// protects it from collection until the job ends. Like a heartbeat it has no event.
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError>;
 
     /// Ends the job with a result: checks the fence, writes the stage's rows, the result, outputs,
     /// event and audit row in one transaction. The same fence again answers the stored job and writes

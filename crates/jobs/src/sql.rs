@@ -170,6 +170,10 @@ impl Ledger for SqlLedger {
         self.0.pin(lease, digests).await
     }
 
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError> {
+        self.0.checkpoint(lease, state).await
+    }
+
     async fn commit(
         &self,
         lease: &Lease,

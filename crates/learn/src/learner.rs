@@ -182,10 +182,29 @@ pub(crate) fn refused(kind: LearnerKind, name: &str, reason: String) -> LearnErr
     LearnError::Parameter { learner: kind.to_string(), parameter: name.into(), reason }
 }
 
-/// Told about every round; answers whether to go on.
+/// Told about every round; answers whether to go on, and keeps checkpoints for a later attempt.
+///
+/// A fit that goes on from a checkpoint gives the bytes of one that was never interrupted, wherever
+/// checkpoints were taken; learners without long fits take none.
 pub trait Hook: Sync {
     /// Round `round` of at most `of` is done; `score` is the validation loss if it was measured.
     fn round(&self, round: u32, of: u32, score: Option<f64>) -> ControlFlow<()>;
+
+    /// Whether to hand in a checkpoint after this round, also after one that answered to stop.
+    fn checkpoint_due(&self) -> bool {
+        false
+    }
+
+    /// Takes a checkpoint; bytes that only the same learner on the same set, parameters and seed reads.
+    fn keep(&self, checkpoint: Vec<u8>) {
+        let _ = checkpoint;
+    }
+
+    /// The checkpoint of an earlier attempt at the same fit. What cannot be read is passed over: the fit
+    /// begins anew.
+    fn checkpoint(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Never stops.

@@ -1,6 +1,7 @@
 //! The learners, one per file.
 
 mod boosting;
+mod checkpoint;
 mod constant;
 mod design;
 mod elastic_net;

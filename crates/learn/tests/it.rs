@@ -1,6 +1,8 @@
 //! Integration tests: references, leakage, determinism, bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what went wrong by failing")]
 
+#[path = "it/checkpoint.rs"]
+mod checkpoint;
 #[path = "it/leakage.rs"]
 mod leakage;
 #[path = "it/matrix.rs"]

@@ -56,6 +56,11 @@ impl AttemptStore {
         &self.project
     }
 
+    /// What the manifests of the attempt's outputs say of who made them.
+    pub fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
     /// Opens an input.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod board;
+mod checkpoint;
 mod convert;
 mod cpu;
 mod error;

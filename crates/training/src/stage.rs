@@ -9,7 +9,7 @@ use gristmill_rpc::{Channel, Services};
 use gristmill_runtime::slots::Slots;
 use gristmill_stage::{Assembled, JobVerbs, StageDeps};
 use gristmill_store::Store;
-use gristmill_types::{ErrorCode, Name};
+use gristmill_types::{Clock, ErrorCode, Name};
 
 use crate::service::{Service, Studies};
 use crate::sets::Sets;
@@ -58,6 +58,7 @@ pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled
     let trials = Arc::new(TrialWork {
         store: deps.store.clone(),
         sets: Arc::clone(&sets),
+        clock: Arc::clone(&deps.process.clock),
         threads: settings.trial_threads.max(1),
     });
     let studies = Arc::new(StudyWork {
@@ -79,8 +80,15 @@ pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled
 }
 
 /// Workers that lease trials from the stage behind `channel`: they need the store, and no database.
-pub fn trial_workers(name: &str, store: Store, slots: Slots, channel: Channel, settings: Settings) -> Workers {
+pub fn trial_workers(
+    name: &str,
+    store: Store,
+    slots: Slots,
+    clock: Arc<dyn Clock>,
+    channel: Channel,
+    settings: Settings,
+) -> Workers {
     let leases = Arc::new(RemoteLeases::new(LeaseServiceClient::new(channel)));
-    let work = TrialWork { store, sets: Arc::default(), threads: settings.trial_threads.max(1) };
+    let work = TrialWork { store, sets: Arc::default(), clock, threads: settings.trial_threads.max(1) };
     Workers::new(name, slots).serve(leases, Arc::new(work), settings.trial_workers.max(1))
 }

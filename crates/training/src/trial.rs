@@ -2,15 +2,19 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use gristmill_jobs::{Attempt, Cancel, CrashPoint, JobError, Outcome, Work};
 use gristmill_learn::{Hook, LearnError, Outcome as Judgement, TrialReport, refit, run_trial, trial_model};
 use gristmill_proto::training::{TrialResult, TrialSpec};
 use gristmill_stage::AttemptStore;
 use gristmill_store::Store;
-use gristmill_types::{ArtifactKind, ArtifactRef};
+use gristmill_types::{ArtifactKind, ArtifactRef, Clock};
 use prost::Message;
+use tokio::sync::watch;
 
+use crate::checkpoint::{self, Pace};
 use crate::convert::{self, CheckedTrial};
 use crate::service::Trials;
 use crate::sets::{Loaded, Sets};
@@ -26,6 +30,8 @@ pub(crate) const TRIAL_PART: &str = "trial.json";
 pub(crate) struct TrialWork {
     pub store: Store,
     pub sets: Arc<Sets>,
+    /// Says when work is worth keeping.
+    pub clock: Arc<dyn Clock>,
     /// CPU slots, and with them threads, of one trial.
     pub threads: usize,
 }
@@ -37,20 +43,40 @@ struct Fit {
     rounds: u32,
 }
 
-/// Passes rounds on as progress, and the wish to stop back.
+/// Passes rounds on as progress, checkpoints on to be stored, and the wish to stop back.
 struct Rounds<'a> {
     attempt: &'a Attempt,
     cancel: &'a Cancel,
+    pace: Pace,
+    due: AtomicBool,
+    taken: watch::Sender<Option<Vec<u8>>>,
+    earlier: Option<Bytes>,
 }
 
 impl Hook for Rounds<'_> {
     fn round(&self, round: u32, of: u32, score: Option<f64>) -> ControlFlow<()> {
         if self.cancel.is_cancelled() {
+            // Elsewhere, or here after a restart, it goes on; after a cancellation it does not.
+            self.due.store(self.cancel.is_drained(), Ordering::Relaxed);
             return ControlFlow::Break(());
         }
+        self.due.store(self.pace.round(), Ordering::Relaxed);
         let message = score.map_or_else(String::new, |score| format!("validation loss {score:.5}"));
         self.attempt.progress("fitting", f64::from(round) / f64::from(of.max(1)), message);
         ControlFlow::Continue(())
+    }
+
+    fn checkpoint_due(&self) -> bool {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    fn keep(&self, checkpoint: Vec<u8>) {
+        self.taken.send_replace(Some(checkpoint));
+        self.pace.taken();
+    }
+
+    fn checkpoint(&self) -> Option<&[u8]> {
+        self.earlier.as_deref()
     }
 }
 
@@ -71,10 +97,16 @@ impl Work for TrialWork {
         let loaded = self.sets.get(&attempt, &store, &checked.inputs).await?;
         attempt.reach(CrashPoint::MidWork);
         let inputs = checked.inputs;
-        let own = attempt.clone();
-        let mut fit = attempt
-            .blocking(move |cancel| fit(&loaded, &checked, &Rounds { attempt: &own, cancel }).map_err(JobError::from))
-            .await?;
+        let earlier = checkpoint::earlier(&attempt, &store).await;
+        let (taken, waiting) = watch::channel(None);
+        let (own, clock) = (attempt.clone(), Arc::clone(&self.clock));
+        let fitting = attempt.blocking(move |cancel| {
+            let due = AtomicBool::new(false);
+            let hook = Rounds { attempt: &own, cancel, pace: Pace::new(clock), due, taken, earlier };
+            fit(&loaded, &checked, &hook).map_err(JobError::from)
+        });
+        let (fit, ()) = tokio::join!(fitting, checkpoint::store(&attempt, &store, &inputs, waiting));
+        let mut fit = fit?;
         let mut parts = vec![(MODEL_PART, std::mem::take(&mut fit.model))];
         if let Some(report) = &fit.report {
             let document = serde_json::to_vec_pretty(report)

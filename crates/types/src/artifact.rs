@@ -41,11 +41,13 @@ pub enum ArtifactKind {
     DriftReport,
     /// A self-contained HTML report of a run.
     Report,
+    /// How far an attempt at a job had got, for the next attempt; never an output.
+    Checkpoint,
 }
 
 impl ArtifactKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Source,
         Self::Dataset,
         Self::Profile,
@@ -61,6 +63,7 @@ impl ArtifactKind {
         Self::Labels,
         Self::DriftReport,
         Self::Report,
+        Self::Checkpoint,
     ];
 
     /// The kind's name in manifests, keys and messages.
@@ -81,6 +84,7 @@ impl ArtifactKind {
             Self::Labels => "labels",
             Self::DriftReport => "drift-report",
             Self::Report => "report",
+            Self::Checkpoint => "checkpoint",
         }
     }
 }

@@ -89,6 +89,13 @@ where
         Ok(())
     }
 
+    async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError> {
+        let request =
+            message::CheckpointJobRequest { lease: Some(convert::lease_message(lease)), digest: state.to_string() };
+        self.0.clone().checkpoint_job(request).await.map_err(|status| convert::refusal(lease, &status))?;
+        Ok(())
+    }
+
     async fn commit(
         &self,
         lease: &Lease,
@@ -133,6 +140,10 @@ fn read_leased(answer: message::ClaimJobResponse) -> Result<Leased, LedgerError>
         "" => None,
         text => Some(gristmill_proto::job_id(text).map_err(malformed)?),
     };
+    let checkpoint = match answer.checkpoint.as_str() {
+        "" => None,
+        text => Some(convert::digest("checkpoint", text).map_err(malformed)?),
+    };
     let job = Job {
         id: lease.job,
         project: lease.project.clone(),
@@ -162,5 +173,5 @@ fn read_leased(answer: message::ClaimJobResponse) -> Result<Leased, LedgerError>
         fresh: false,
     };
     let lasts = Duration::from_micros(u64::try_from(answer.lease_micros).unwrap_or(0)).max(BEAT);
-    Ok(Leased { lease, job, lasts })
+    Ok(Leased { lease, job, lasts, checkpoint })
 }

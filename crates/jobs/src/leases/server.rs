@@ -102,6 +102,7 @@ impl LeaseService for LeaseServer {
             spec_version: leased.job.spec_version,
             lease_micros: i64::try_from(leased.lasts.as_micros()).unwrap_or(i64::MAX),
             parent_id: leased.job.parent.map(|id| id.to_string()).unwrap_or_default(),
+            checkpoint: leased.checkpoint.map(|state| state.to_string()).unwrap_or_default(),
         }))
     }
 
@@ -125,12 +126,21 @@ impl LeaseService for LeaseServer {
         if request.digests.len() > MAX_PINS {
             return Err(Status::invalid_argument(format!("pin at most {MAX_PINS} digests at once")));
         }
-        let digests = request.digests.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>();
-        let digests = digests.map_err(|error: gristmill_types::DigestError| {
-            convert::invalid(&gristmill_proto::ConvertError::new("digests", error.to_string()))
-        })?;
+        let digests = request.digests.iter().map(|text| convert::digest("digests", text));
+        let digests = digests.collect::<Result<Vec<_>, _>>().map_err(|error| convert::invalid(&error))?;
         self.ledger.pin(&lease, &digests).await.map_err(|error| convert::status(&error))?;
         Ok(Response::new(message::PinArtifactsResponse {}))
+    }
+
+    async fn checkpoint_job(
+        &self,
+        request: Request<message::CheckpointJobRequest>,
+    ) -> Result<Response<message::CheckpointJobResponse>, Status> {
+        let request = request.into_inner();
+        let lease = convert::read_lease(request.lease).map_err(|error| convert::invalid(&error))?;
+        let state = convert::digest("digest", &request.digest).map_err(|error| convert::invalid(&error))?;
+        self.ledger.checkpoint(&lease, state).await.map_err(|error| convert::status(&error))?;
+        Ok(Response::new(message::CheckpointJobResponse {}))
     }
 
     async fn commit_job(

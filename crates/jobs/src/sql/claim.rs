@@ -40,7 +40,7 @@ impl Inner {
         unit.commit().await?;
         self.options.crash.reach(CrashPoint::AfterClaim);
         let lease = Lease { project: stored.job.project.clone(), job: id, fence: stored.job.fence };
-        Ok(Some(Leased { lease, job: stored.job, lasts: self.options.lease }))
+        Ok(Some(Leased { lease, job: stored.job, lasts: self.options.lease, checkpoint: stored.checkpoint }))
     }
 
     pub(super) async fn work_available(&self, claim: &Claim, at_most: Duration) -> Result<(), LedgerError> {

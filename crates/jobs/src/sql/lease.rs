@@ -1,4 +1,4 @@
-//! Keeping a lease: heartbeats and pins.
+//! Keeping a lease: heartbeats, pins and checkpoints.
 
 use gristmill_runtime::values;
 use gristmill_types::{Digest, Micros};
@@ -45,6 +45,14 @@ impl Inner {
         for digest in digests {
             unit.tx.execute(&self.sql(PIN), values![lease.job, lease.fence, digest]).await?;
         }
+        unit.commit().await
+    }
+
+    pub(super) async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError> {
+        let mut unit = Unit::begin(self).await?;
+        let mut stored = unit.load_held(lease).await?;
+        stored.checkpoint = Some(state);
+        unit.save(&stored).await?;
         unit.commit().await
     }
 }

@@ -18,7 +18,8 @@ const EVENTS: &str = "select * from {s}event where job = $1 and sequence > $2 or
 const ATTEMPTS: &str = "select * from {s}attempt where job = $1 order by fence";
 const OBSERVATIONS: &str = "select a.* from {s}output o join {s}job j on j.id = o.job \
     join {s}attempt a on a.job = j.id and a.fence = j.fence where o.digest = $1 and j.project = $2 order by a.job";
-const ROOTS: &str = "select digest from {s}output union select digest from {s}pin order by digest";
+const ROOTS: &str = "select digest from {s}output union select digest from {s}pin \
+    union select checkpoint as digest from {s}job where checkpoint is not null order by digest";
 const DEPTH: &str = "select (select count(*) from {s}job where state = 'queued') as queued, \
     (select count(*) from {s}job where state = 'running') as running, \
     (select min(created_at) from {s}job where state = 'queued') as oldest";

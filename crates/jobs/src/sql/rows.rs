@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill_runtime::database::{DatabaseError, Row, Value};
 use gristmill_runtime::values;
-use gristmill_types::{ArtifactRef, ErrorCode, Micros};
+use gristmill_types::{ArtifactRef, Digest, ErrorCode, Micros};
 use serde::{Deserialize, Serialize};
 
 use crate::{AttemptRecord, Event, Job, JobError, Observed};
@@ -12,13 +12,13 @@ use crate::{AttemptRecord, Event, Job, JobError, Observed};
 /// Every column of a job, in the order of [`Stored::values`].
 pub(super) const INSERT: &str = "insert into {s}job (id, project, kind, parent, state, spec_version, payload, cache_key, \
     priority, fence, tries, max_attempts, actor, cancel_requested, created_at, started_at, ended_at, run_at, lease_until, \
-    worker, result, outputs, error, cpu_micros, peak_bytes, sequence, fresh) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
+    worker, result, outputs, error, cpu_micros, peak_bytes, sequence, fresh, checkpoint) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
 
 /// The columns that change, in the order of [`Stored::changing`].
 pub(super) const UPDATE: &str = "update {s}job set state = $2, fence = $3, tries = $4, cancel_requested = $5, \
     started_at = $6, ended_at = $7, run_at = $8, lease_until = $9, worker = $10, result = $11, outputs = $12, \
-    error = $13, cpu_micros = $14, peak_bytes = $15, sequence = $16 where id = $1";
+    error = $13, cpu_micros = $14, peak_bytes = $15, sequence = $16, checkpoint = $17 where id = $1";
 
 /// A job with what only the ledger needs.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(super) struct Stored {
     pub(super) job: Job,
     pub(super) lease_until: Option<Micros>,
     pub(super) worker: Option<String>,
+    /// Where the next attempt may go on from; none once the job has ended.
+    pub(super) checkpoint: Option<Digest>,
 }
 
 /// A [`JobError`] as it is stored.
@@ -66,7 +68,12 @@ impl Stored {
             sequence: row.get("sequence")?,
             fresh: row.get("fresh")?,
         };
-        Ok(Self { job, lease_until: row.get("lease_until")?, worker: row.get("worker")? })
+        Ok(Self {
+            job,
+            lease_until: row.get("lease_until")?,
+            worker: row.get("worker")?,
+            checkpoint: row.get("checkpoint")?,
+        })
     }
 
     pub(super) fn values(&self) -> Vec<Value> {
@@ -99,6 +106,7 @@ impl Stored {
             job.observed.peak_bytes,
             job.sequence,
             job.fresh,
+            self.checkpoint,
         ]
     }
 
@@ -121,6 +129,7 @@ impl Stored {
             micros(job.observed.cpu),
             job.observed.peak_bytes,
             job.sequence,
+            self.checkpoint,
         ]
     }
 }

@@ -122,7 +122,7 @@ impl Inner {
             sequence: 0,
             fresh: submit.fresh,
         };
-        Stored { job, lease_until: None, worker: None }
+        Stored { job, lease_until: None, worker: None, checkpoint: None }
     }
 }
 

@@ -3,8 +3,11 @@
 use gristmill_runtime::database::Migration;
 
 /// Applied in order, never changed.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "jobs", sql: JOBS }, Migration { version: 2, name: "fresh jobs", sql: FRESH }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "jobs", sql: JOBS },
+    Migration { version: 2, name: "fresh jobs", sql: FRESH },
+    Migration { version: 3, name: "checkpoints", sql: CHECKPOINT },
+];
 
 /// `request` maps every request id to the job that answers it: a repeated, joined or cached request
 /// has no job of its own. `output` and `pin` are what collection must keep.
@@ -103,4 +106,9 @@ create table {s}pin (
 /// Whether a job was asked for although an equal one may have succeeded: its children are computed anew, too.
 const FRESH: &str = "
 alter table {s}job add column fresh bigint not null default 0;
+";
+
+/// Digest of the artifact from which the next attempt may go on.
+const CHECKPOINT: &str = "
+alter table {s}job add column checkpoint text;
 ";

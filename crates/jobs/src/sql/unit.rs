@@ -131,6 +131,7 @@ impl<'a> Unit<'a> {
         stored.job.state = state;
         stored.job.ended_at = Some(self.ledger.now());
         stored.lease_until = None;
+        stored.checkpoint = None;
         let kind = match state {
             JobState::Succeeded => EventKind::Succeeded,
             JobState::Cancelled => EventKind::Cancelled,
@@ -166,6 +167,7 @@ impl<'a> Unit<'a> {
                 stored.job.cancel_requested = true;
                 stored.job.state = JobState::Cancelled;
                 stored.job.ended_at = Some(self.ledger.now());
+                stored.checkpoint = None;
                 stored.job.error = Some(cancelled());
                 self.record(stored, EventKind::Cancelled, actor, "").await?;
                 self.save(stored).await?;

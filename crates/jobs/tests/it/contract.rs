@@ -46,6 +46,7 @@ contract! {
     a_cancellation_after_the_end_is_too_late,
     children_end_with_their_parent,
     pins_live_as_long_as_their_attempt,
+    a_checkpoint_outlives_its_attempt_and_not_its_job,
     observations_belong_to_what_was_committed,
     watches_resume_and_end,
     progress_is_heard_and_not_kept,
@@ -409,6 +410,37 @@ async fn pins_live_as_long_as_their_attempt(bench: Bench) {
     bench.ledger.release(&lease).await.unwrap();
     assert!(bench.ledger.roots().await.unwrap().is_empty());
     assert!(lost(bench.ledger.pin(&lease, &[pinned]).await));
+}
+
+async fn a_checkpoint_outlives_its_attempt_and_not_its_job(bench: Bench) {
+    bench.submit("r1").await;
+    let first = bench.claim().await;
+    assert_eq!(first.checkpoint, None);
+    let (early, late) = (Digest::of(b"early"), Digest::of(b"late"));
+    bench.ledger.checkpoint(&first.lease, early).await.unwrap();
+    bench.ledger.checkpoint(&first.lease, late).await.unwrap();
+    bench.ledger.release(&first.lease).await.unwrap();
+    // While it waits, and under the next lease, the last one is kept and the earlier one is not.
+    assert_eq!(bench.ledger.roots().await.unwrap(), [late]);
+    let second = bench.claim().await;
+    assert_eq!(second.checkpoint, Some(late));
+    assert!(lost(bench.ledger.checkpoint(&first.lease, early).await), "a zombie names nothing");
+    bench.ledger.fail(&second.lease, &JobError::transient("X", "x"), Observed::default()).await.unwrap();
+    bench.clock.advance(60 * SECOND);
+    let third = bench.claim().await;
+    assert_eq!(third.checkpoint, Some(late));
+    bench.ledger.heartbeat(&third.lease, None).await.unwrap();
+    commit(&bench, &third.lease, "x").await.unwrap();
+    assert_eq!(bench.ledger.roots().await.unwrap(), [artifact("x").digest]);
+    assert!(lost(bench.ledger.checkpoint(&third.lease, early).await));
+
+    // Nor does it outlive a job that is cancelled while it waits.
+    let id = bench.submit("r2").await.id;
+    let lease = bench.claim().await.lease;
+    bench.ledger.checkpoint(&lease, early).await.unwrap();
+    bench.ledger.release(&lease).await.unwrap();
+    bench.ledger.cancel(&project(), id, None).await.unwrap();
+    assert_eq!(bench.ledger.roots().await.unwrap(), [artifact("x").digest]);
 }
 
 async fn observations_belong_to_what_was_committed(bench: Bench) {

@@ -1,13 +1,13 @@
 //! Gradient boosting (Friedman, 2001; Chen and Guestrin, 2016) by hessboost's histogram method.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use gristmill_model::proto::output::Link;
 use hessboost::objective::Multiclass;
 use hessboost::prelude::*;
-use hessboost::training::TrainResult;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint;
 use super::trees::Forest;
 use crate::learner::{FitContext, Fitted, Learner, LearnerKind, Params, refused};
 use crate::search::Space;
@@ -47,9 +47,9 @@ impl Learner for Boosting {
         let rounds = context.rounds.unwrap_or(most);
         let patience = params.count(self.kind(), "patience", PATIENCE)?.max(1);
         let settings = settings(set, params, context.seed)?;
-        let trained = boost(set, &settings, rounds, patience, context)?;
-        let model = &trained.model;
-        let kept = model.best_iteration().map_or(model.num_boost_rounds(), |best| best + 1);
+        let (model, best) = boost(set, &settings, rounds, patience, context)?;
+        let model = &model;
+        let kept = best.map_or(model.num_boost_rounds(), |best| best as usize + 1);
         let scale = set.scale();
         let mut forest = Forest::default();
         forest.add(model, Some(kept), scale.spread)?;
@@ -100,35 +100,99 @@ fn settings(set: &TrainingSet, params: &Params, seed: u64) -> Result<TrainingPar
     builder.build().map_err(|error| LearnError::fit("boosting", error))
 }
 
+/// Rounds watched for the best validation loss, as XGBoost's early stopping does: the first of equals is
+/// the best, and a loss that is no number never is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Watch {
+    best: u32,
+    /// Bits of the loss at the best round.
+    loss: u64,
+    /// Rounds since then.
+    since: u32,
+}
+
+impl Watch {
+    const fn new() -> Self {
+        Self { best: 0, loss: f64::INFINITY.to_bits(), since: 0 }
+    }
+
+    fn see(&mut self, round: u32, loss: f64) {
+        if loss < f64::from_bits(self.loss) {
+            *self = Self { best: round, loss: loss.to_bits(), since: 0 };
+        } else {
+            self.since += 1;
+        }
+    }
+}
+
+/// Boosts for at most `rounds` rounds; answers the model and the best round, from 0, if validation rows
+/// were watched.
+///
+/// Boosting goes in stretches: one ends where a checkpoint is taken, and the next goes on from its trees.
+/// Margins are sums in the order of the trees either way, and random draws are numbered by round, so
+/// stretches leave no trace in the model.
 fn boost(
     set: &TrainingSet,
     settings: &TrainingParams,
     rounds: u32,
     patience: u32,
     context: &FitContext<'_>,
-) -> Result<TrainResult, LearnError> {
+) -> Result<(BoostedModel, Option<u32>), LearnError> {
     let failed = |error| LearnError::fit("boosting", error);
     let train = set.trees()?;
     let validation = if context.rounds.is_some() { None } else { set.validation_trees()? };
-    let mut cancelled = false;
-    let mut trainer = Trainer::new(settings, train, rounds as usize);
-    if let Some(validation) = validation {
-        trainer = trainer.eval(validation, "validation");
-        if let Some(patience) = NonZeroUsize::new(patience as usize) {
-            trainer = trainer.early_stopping_rounds(patience);
+    let (mut model, mut watch) = match earlier(context, train.n_cols(), rounds) {
+        Some((model, watch)) => (Some(model), watch),
+        None => (None, Watch::new()),
+    };
+    loop {
+        let done = model.as_ref().map_or(0, BoostedModel::num_boost_rounds);
+        let mut trainer = Trainer::new(settings, train, (rounds as usize).saturating_sub(done));
+        if let Some(model) = &model {
+            trainer = trainer.init_model(model);
         }
+        if let Some(validation) = validation {
+            trainer = trainer.eval(validation, "validation");
+        }
+        let (mut stopped, mut due) = (false, false);
+        let trained = trainer
+            .on_round(|round| {
+                // Rounds are at most u32::MAX: `rounds` is one.
+                let number = round.iteration() as u32;
+                let loss = round.values().last().copied();
+                if let Some(loss) = loss {
+                    watch.see(number, loss);
+                    if watch.since >= patience {
+                        return ControlFlow::Break(());
+                    }
+                }
+                stopped = context.hook.round(number + 1, rounds, loss).is_break();
+                // After the last round there is nothing to go on with.
+                due = number + 1 < rounds && context.hook.checkpoint_due();
+                if stopped || due { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .train()
+            .map_err(failed)?
+            .model;
+        if due {
+            let trees = trained.encode(ModelFormat::Binary).map_err(failed)?;
+            context.hook.keep(checkpoint::write(context, &watch, &trees)?);
+        }
+        if stopped {
+            return Err(LearnError::Cancelled);
+        }
+        let over = !due || trained.num_boost_rounds() >= rounds as usize;
+        if over {
+            return Ok((trained, validation.map(|_| watch.best)));
+        }
+        model = Some(trained);
     }
-    let trained = trainer
-        .on_round(|round| {
-            // Rounds are at most u32::MAX: `rounds` is one.
-            let number = round.iteration() as u32 + 1;
-            let go_on = context.hook.round(number, rounds, round.values().last().copied());
-            cancelled = go_on == ControlFlow::Break(());
-            go_on
-        })
-        .train();
-    if cancelled {
-        return Err(LearnError::Cancelled);
-    }
-    trained.map_err(failed)
+}
+
+/// The trees and the watch of an earlier attempt, if it left a checkpoint that fits.
+fn earlier(context: &FitContext<'_>, columns: usize, rounds: u32) -> Option<(BoostedModel, Watch)> {
+    let (watch, trees) = checkpoint::read::<Watch>(context)?;
+    let model = BoostedModel::decode(trees, ModelFormat::Binary).ok()?;
+    let fits = model.n_features() == columns && model.num_boost_rounds() < rounds as usize;
+    fits.then_some((model, watch))
 }

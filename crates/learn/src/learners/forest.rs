@@ -11,7 +11,9 @@ use gristmill_stats::random::derive_seed;
 use hessboost::config::MultiStrategy;
 use hessboost::data::DMatrix;
 use hessboost::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint;
 use super::trees::Forest;
 use crate::learner::{FitContext, Fitted, Learner, LearnerKind, Params, refused};
 use crate::search::Space;
@@ -62,20 +64,40 @@ impl Learner for RandomForest {
             set.trees()?
         };
         let batches = trees / BATCH;
-        let mut forest = Forest::default();
-        let mut base = Vec::new();
-        for batch in 0..batches {
+        let (mut forest, mut grown) = earlier(context).unwrap_or_default();
+        while grown.batches < batches {
+            let batch = grown.batches;
             let settings = settings(set, params, derive_seed(context.seed, "forest", u64::from(batch)))?;
-            let grown = hessboost::prelude::train(&settings, data, 1)
+            let model = hessboost::prelude::train(&settings, data, 1)
                 .map_err(|error| LearnError::fit("random_forest", error))?;
-            forest.add(&grown, None, scale.spread)?;
-            base = grown.base_scores().iter().map(|base| scale.of_unit(f64::from(*base))).collect();
-            context.round((batch + 1) * BATCH, trees, None)?;
+            forest.add(&model, None, scale.spread)?;
+            let base = model.base_scores().iter().map(|base| scale.of_unit(f64::from(*base)).to_bits());
+            grown = Grown { batches: batch + 1, base: base.collect() };
+            let told = context.round(grown.batches * BATCH, trees, None);
+            if context.hook.checkpoint_due() {
+                context.hook.keep(checkpoint::write(context, &grown, &forest.to_bytes())?);
+            }
+            told?;
         }
+        let base = grown.base.into_iter().map(f64::from_bits).collect();
         let (predictor, importance) = forest.finish(train, base, f64::from(batches));
         let link = if train.task == Task::Regression { Link::Identity } else { Link::Probability };
         Ok(Fitted { predictor, link, rounds: Some(trees), importance })
     }
+}
+
+/// How far a forest is, beside its trees.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Grown {
+    batches: u32,
+    /// Bits of the base scores.
+    base: Vec<u64>,
+}
+
+/// The trees of an earlier attempt, if it left a checkpoint that can be read.
+fn earlier(context: &FitContext<'_>) -> Option<(Forest, Grown)> {
+    let (grown, trees) = checkpoint::read::<Grown>(context)?;
+    Some((Forest::from_bytes(trees)?, grown))
 }
 
 /// The number that trees are fitted as differences from, and that leaves are drawn towards: zero on the

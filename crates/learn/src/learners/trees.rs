@@ -8,6 +8,7 @@ use gristmill_model::proto;
 use hessboost::data::DMatrix;
 use hessboost::model::BoostedModel;
 use hessboost::tree::{Node, RegTree};
+use prost::Message;
 
 use crate::learner::{Importance, shares};
 use crate::training_set::Scale;
@@ -74,6 +75,19 @@ impl Forest {
                 *gain += f64::from(node.split_gain);
             }
         }
+    }
+
+    /// The trees and gains so far, for a checkpoint.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // An ensemble has no room for gains: they travel as its base scores, which a forest in the making has not.
+        proto::TreeEnsemble { trees: self.trees.clone(), base_score: self.gains.clone(), ..Default::default() }
+            .encode_to_vec()
+    }
+
+    /// What [`Forest::to_bytes`] wrote; none if it is something else.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let ensemble = proto::TreeEnsemble::decode(bytes).ok()?;
+        Some(Self { trees: ensemble.trees, gains: ensemble.base_score })
     }
 
     /// The predictor over the raw block of `matrix`, and the features' shares of the gain.

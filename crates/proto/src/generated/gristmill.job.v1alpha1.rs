@@ -192,6 +192,9 @@ pub struct ClaimJobResponse {
     /// Digest under which the artifacts' producer record files the spec.
     #[prost(string, tag = "7")]
     pub spec_digest: ::prost::alloc::string::String,
+    /// Digest of the artifact that an earlier attempt named in CheckpointJob; empty if there is none.
+    #[prost(string, tag = "8")]
+    pub checkpoint: ::prost::alloc::string::String,
 }
 impl ::prost::Name for ClaimJobResponse {
     const NAME: &'static str = "ClaimJobResponse";
@@ -263,6 +266,36 @@ impl ::prost::Name for PinArtifactsResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/gristmill.job.v1alpha1.PinArtifactsResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointJobRequest {
+    #[prost(message, optional, tag = "1")]
+    pub lease: ::core::option::Option<Lease>,
+    /// Of an artifact of kind `checkpoint`.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+}
+impl ::prost::Name for CheckpointJobRequest {
+    const NAME: &'static str = "CheckpointJobRequest";
+    const PACKAGE: &'static str = "gristmill.job.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.job.v1alpha1.CheckpointJobRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.job.v1alpha1.CheckpointJobRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointJobResponse {}
+impl ::prost::Name for CheckpointJobResponse {
+    const NAME: &'static str = "CheckpointJobResponse";
+    const PACKAGE: &'static str = "gristmill.job.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.job.v1alpha1.CheckpointJobResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.job.v1alpha1.CheckpointJobResponse".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -583,6 +616,37 @@ pub mod lease_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Names the artifact from which the next attempt may go on, in the place of an earlier one. Once
+        /// this returns, the name is durable and the artifact is kept until the job ends.
+        pub async fn checkpoint_job(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckpointJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckpointJobResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gristmill.job.v1alpha1.LeaseService/CheckpointJob",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "gristmill.job.v1alpha1.LeaseService",
+                        "CheckpointJob",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Finishes the job in one transaction; the same fence again answers the stored outcome.
         pub async fn commit_job(
             &mut self,
@@ -703,6 +767,15 @@ pub mod lease_service_server {
             request: tonic::Request<super::PinArtifactsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::PinArtifactsResponse>,
+            tonic::Status,
+        >;
+        /// Names the artifact from which the next attempt may go on, in the place of an earlier one. Once
+        /// this returns, the name is durable and the artifact is kept until the job ends.
+        async fn checkpoint_job(
+            &self,
+            request: tonic::Request<super::CheckpointJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckpointJobResponse>,
             tonic::Status,
         >;
         /// Finishes the job in one transaction; the same fence again answers the stored outcome.
@@ -925,6 +998,51 @@ pub mod lease_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PinArtifactsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gristmill.job.v1alpha1.LeaseService/CheckpointJob" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckpointJobSvc<T: LeaseService>(pub Arc<T>);
+                    impl<
+                        T: LeaseService,
+                    > tonic::server::UnaryService<super::CheckpointJobRequest>
+                    for CheckpointJobSvc<T> {
+                        type Response = super::CheckpointJobResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckpointJobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LeaseService>::checkpoint_job(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckpointJobSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

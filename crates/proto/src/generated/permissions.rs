@@ -18,6 +18,7 @@ pub const PERMISSIONS: &[(&str, Permission)] = &[
     ("/gristmill.ingestion.v1alpha1.IngestionService/GetIngestionJob", Permission::Read),
     ("/gristmill.ingestion.v1alpha1.IngestionService/ListIngestionJobs", Permission::Read),
     ("/gristmill.ingestion.v1alpha1.IngestionService/WatchIngestionJob", Permission::Read),
+    ("/gristmill.job.v1alpha1.LeaseService/CheckpointJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/ClaimJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/CommitJob", Permission::Work),
     ("/gristmill.job.v1alpha1.LeaseService/FailJob", Permission::Work),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use gristmill_jobs::ListJobs;
+use gristmill_jobs::{ListJobs, WatchItem};
 use gristmill_proto::job::JobState;
-use gristmill_proto::training::{CancelStudyJobRequest, StudySpec};
+use gristmill_proto::training::{CancelStudyJobRequest, Refit, StudySpec};
 use gristmill_testkit::Sandbox;
 use gristmill_training::{Board, Settings};
 use gristmill_types::{Clock, JobId, JobState as State, ManualClock, Project, SystemClock};
@@ -58,6 +58,53 @@ async fn a_restarted_study_computes_no_finished_trial_again() {
             assert_eq!(attempts.iter().filter(|a| a.outcome.as_deref() == Some("succeeded")).count(), 1);
             assert_eq!(attempts.len(), before.iter().find(|job| job.id == trial.id).unwrap().fence as usize);
         }
+    }
+}
+
+/// How far a fit is, as its events say, from the first that is at least at `from` on.
+async fn fitting(bench: &Bench, trial: JobId, from: f64) -> f64 {
+    let mut events = bench.ledger.watch(&Project::default(), trial, 0).await.unwrap();
+    while let Some(item) = events.next().await {
+        if let WatchItem::Progress { progress, .. } = item.unwrap()
+            && progress.phase == "fitting"
+            && progress.fraction >= from
+        {
+            return progress.fraction;
+        }
+    }
+    let job = bench.ledger.get(&Project::default(), trial).await.unwrap();
+    panic!("the trial ended before it was at {from}: {job:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_trial_goes_on_where_it_was() {
+    for learner in ["boosting", "random_forest"] {
+        let spec = |bench: &Bench| StudySpec {
+            learners: vec![learner.into()],
+            max_rounds: 3_000,
+            early_stopping_rounds: 3_000,
+            refit: Refit::Off.into(),
+            fixed: [("random_forest.trees".to_owned(), "2000".to_owned())].into(),
+            ..bench.spec(1)
+        };
+        let undisturbed = Bench::new(6_000, TWO).await;
+        let id = undisturbed.submit(spec(&undisturbed)).await;
+        let expected = undisturbed.finished(id).await;
+
+        let mut bench = Bench::new(6_000, TWO).await;
+        let id = bench.submit(spec(&bench)).await;
+        while bench.trials(id).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let trial = bench.trials(id).await[0].id;
+        let reached = fitting(&bench, trial, 0.05).await;
+        bench.started.take().unwrap().drain().await;
+        bench.restart(TWO).await;
+        let again = fitting(&bench, trial, 0.0).await;
+        assert!(again >= reached, "{learner}: at {again} after a restart at {reached}");
+        let resumed = bench.finished(id).await;
+        assert_eq!(resumed.result, expected.result, "{learner}");
+        assert!(bench.trials(id).await[0].fence > 1);
     }
 }
 

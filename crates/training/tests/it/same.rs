@@ -1,5 +1,7 @@
 //! The same bytes with one worker, with two, and with workers elsewhere.
 
+use std::sync::Arc;
+
 use gristmill_model::Model;
 use gristmill_proto::job::JobState;
 use gristmill_training::{Board, ModelSummary, Settings, trial_workers};
@@ -39,7 +41,14 @@ async fn workers_elsewhere_lease_trials_over_a_channel() {
     let here = digests(&Bench::new(400, ONE).await, 6).await;
     let bench = Bench::new(400, Settings { trial_workers: 0, trial_threads: 1 }).await;
     let deps = &bench.sandbox.deps;
-    let workers = trial_workers("elsewhere", deps.store.clone(), deps.slots.clone(), bench.channel(), TWO);
+    let workers = trial_workers(
+        "elsewhere",
+        deps.store.clone(),
+        deps.slots.clone(),
+        Arc::clone(&deps.process.clock),
+        bench.channel(),
+        TWO,
+    );
     let running = workers.start();
     let there = digests(&bench, 6).await;
     assert_eq!(here, there);

@@ -40,7 +40,7 @@ pub struct Database(Arc<Inner>);
 
 enum Inner {
     Sqlite(sqlite::File),
-    Postgres(postgres::Server),
+    Postgres(Box<postgres::Server>),
 }
 
 impl std::fmt::Debug for Database {
@@ -59,7 +59,7 @@ impl Database {
     /// [`DatabaseError::Url`], [`DatabaseError::Refused`], [`DatabaseError::Unreachable`] and
     /// [`DatabaseError::Unsuitable`]; none names the address or the password.
     pub async fn connect(config: &PostgresConfig) -> Result<Self, DatabaseError> {
-        Ok(Self(Arc::new(Inner::Postgres(postgres::Server::connect(config).await?))))
+        Ok(Self(Arc::new(Inner::Postgres(Box::new(postgres::Server::connect(config).await?)))))
     }
 
     /// Which SQL it speaks.

@@ -24,7 +24,7 @@ pub struct Bench {
 
 /// What a bench stands on; goes with it.
 enum Ground {
-    Sqlite(tempfile::TempDir),
+    Sqlite(#[expect(dead_code, reason = "the folder goes with it")] tempfile::TempDir),
     Postgres(gristmill_testpg::Database<'static>),
 }
 

@@ -10,5 +10,7 @@ mod contract;
 mod crash;
 #[path = "it/machine.rs"]
 mod machine;
+#[path = "it/shared.rs"]
+mod shared;
 #[path = "it/workers.rs"]
 mod workers;

@@ -123,8 +123,13 @@ impl Server {
         Database { server: self, name }
     }
 
-    /// Where a program reaches a database.
+    /// Where a program reaches a database: through the socket, without a password.
     pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@localhost:{}/{database}?host={}", self.port, self.folder.display())
+    }
+
+    /// Where a program reaches a database over TCP, with its password.
+    pub fn tcp_url(&self, database: &str) -> String {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -150,7 +155,15 @@ impl Server {
         let password = self.folder.join("password");
         std::fs::write(&password, PASSWORD).unwrap();
         let output = as_server(&self.binaries.program("initdb"), &self.folder)
-            .args(["--no-sync", "--auth=scram-sha-256", "--locale=C", "--encoding=UTF8", "--username", USER])
+            .args([
+                "--no-sync",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
+                "--locale=C",
+                "--encoding=UTF8",
+                "--username",
+                USER,
+            ])
             .arg("--pwfile")
             .arg(&password)
             .arg("--pgdata")

@@ -5,10 +5,10 @@ use std::time::Duration;
 use gristmill_runtime::values;
 use gristmill_types::{JobState, Micros};
 
+use super::Inner;
 use super::candidate::{self, Offer};
 use super::rows::Stored;
 use super::unit::Unit;
-use super::Inner;
 use crate::{Claim, CrashPoint, EventKind, Lease, Leased, LedgerError};
 
 /// How often to look again when others took everything that was offered.

@@ -9,11 +9,19 @@ use super::rows::{self, Stored, job_columns};
 use crate::{AttemptRecord, Depth, Event, Job, LedgerError, ListJobs, Page, PageToken};
 
 const GET: &str = concat!("select ", job_columns!(), " from {s}job where id = $1 and project = $2");
-const LIST: &str = concat!("select ", job_columns!(), " from {s}job where project = $1 and ($2 is null or kind = $2) \
+const LIST: &str = concat!(
+    "select ",
+    job_columns!(),
+    " from {s}job where project = $1 and ($2 is null or kind = $2) \
     and ($3 is null or state = $3) and ($4 is null or parent = $4) and ($5 is null or id < $5) \
-    order by id desc limit $6");
-const CHILDREN: &str = concat!("select ", job_columns!(), " from {s}job where parent = $4 and project = $1 and ($2 is null or kind = $2) \
-    and ($3 is null or state = $3) and ($5 is null or id < $5) order by id desc limit $6");
+    order by id desc limit $6"
+);
+const CHILDREN: &str = concat!(
+    "select ",
+    job_columns!(),
+    " from {s}job where parent = $4 and project = $1 and ($2 is null or kind = $2) \
+    and ($3 is null or state = $3) and ($5 is null or id < $5) order by id desc limit $6"
+);
 const EVENTS: &str = "select job, sequence, fence, kind, state, message, at from {s}event \
     where job = $1 and sequence > $2 order by sequence limit $3";
 const ATTEMPTS: &str = "select job, fence, worker, started_at, ended_at, outcome, message, cpu_micros, peak_bytes \

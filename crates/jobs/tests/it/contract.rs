@@ -10,7 +10,7 @@ use gristmill_runtime::database::{Sql, Tx};
 use gristmill_runtime::values;
 use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, JobState, Project};
 
-use crate::bench::{both, Bench, LEASE, SECOND, claim, project, request, schema, submit};
+use crate::bench::{Bench, LEASE, SECOND, both, claim, project, request, schema, submit};
 
 both! {
     a_request_is_the_same_request_when_repeated,

@@ -42,7 +42,7 @@ async fn what_cannot_be_connected_to_is_told_without_the_address() {
         (format!("postgres://gristmill:hunter2@127.0.0.1:{port}/postgres"), ErrorCode::FailedPrecondition, "refuses"),
         (server.url("nowhere"), ErrorCode::FailedPrecondition, "refuses"),
         (format!("postgres://gristmill:hunter2@127.0.0.1:{closed}/x"), ErrorCode::Unavailable, "reached"),
-        (format!("{}?sslmode=require", server.url("postgres")), ErrorCode::FailedPrecondition, "secure"),
+        (format!("{}?sslmode=require", server.tcp_url("postgres")), ErrorCode::FailedPrecondition, "secure"),
     ];
     for (url, code, words) in cases {
         let error = Database::connect(&config(&url)).await.unwrap_err();
@@ -92,7 +92,7 @@ async fn a_schema_made_by_the_administrator_will_do() {
     let Some(server) = Server::shared() else { return };
     let ground = server.database();
     ground.psql("create role miller login password 'x'; create schema mill_one authorization miller;");
-    let url = ground.url().replace("gristmill:flour-and-water", "miller:x");
+    let url = server.tcp_url(ground.name()).replace("gristmill:flour-and-water", "miller:x");
     let db = connect(&url).await;
     db.migrate(&schema(), &[GRAIN]).await.unwrap();
     // It may use that schema and make no other.

@@ -12,5 +12,7 @@ mod crash;
 mod machine;
 #[path = "it/shared.rs"]
 mod shared;
+#[path = "it/throughput.rs"]
+mod throughput;
 #[path = "it/workers.rs"]
 mod workers;

@@ -35,6 +35,7 @@ wait $server
 pub struct Server {
     binaries: Binaries,
     folder: PathBuf,
+    settings: Vec<String>,
     port: u16,
     holder: Option<Child>,
     databases: AtomicU32,
@@ -62,6 +63,14 @@ impl Server {
     /// # Panics
     /// As [`Server::shared`].
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// As [`Server::start`], with settings such as `fsync=on` over those of tests.
+    ///
+    /// # Panics
+    /// As [`Server::shared`].
+    pub fn start_with(settings: &[&str]) -> Option<Self> {
         let Some(binaries) = Binaries::find() else {
             let missing = "no PostgreSQL server is installed (initdb, postgres, psql, pg_isready)";
             if std::env::var_os(REQUIRE).is_some_and(|value| value == "1") {
@@ -75,7 +84,8 @@ impl Server {
         if let Some((user, group)) = unprivileged() {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
         }
-        let mut server = Self { binaries, folder, port: 0, holder: None, databases: AtomicU32::new(0) };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { binaries, folder, settings, port: 0, holder: None, databases: AtomicU32::new(0) };
         server.init();
         server.resume();
         Some(server)
@@ -178,7 +188,8 @@ impl Server {
         command.args(["-c", HOLD, "sh"]).arg(&self.folder).arg(self.binaries.program("postgres"));
         command.arg("-D").arg(self.folder.join("data")).arg("-k").arg(&self.folder);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
-        for setting in ["fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=32MB"] {
+        let settings = ["fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=32MB"];
+        for setting in settings.into_iter().chain(self.settings.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
         // A group of its own: Ctrl-C at the tests does not reach the holder, the end of the tests does.

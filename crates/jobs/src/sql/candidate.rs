@@ -10,14 +10,14 @@ use crate::Claim;
 /// The heads of the waiting lines, best first: greatest priority, then the project with the fewest
 /// running jobs, then the oldest. A line is a kind and a project; within it the order does not depend on
 /// other lines, so only its head is looked at. The lines are found by jumping from one to the next, and
-/// every step is one look into `job_line`: the length of the lines does not matter.
+/// every step is one look into `job_line` (whose order the sorting asks for, so that no other index will do): the
+/// length of the lines does not matter.
 pub(super) const OFFERS: &str = "with recursive line(kind, project) as (\
-    select e.value, (select min(j.project) from {s}job j where j.state = 'queued' and j.kind = e.value) \
-    from {each:$1} \
+    select e.value, (select j.project from {s}job j where j.state = 'queued' and j.kind = e.value \
+        order by j.project, j.priority desc limit 1) from {each:$1} \
     union all \
-    select l.kind, (select min(j.project) from {s}job j \
-        where j.state = 'queued' and j.kind = l.kind and j.project > l.project) \
-    from line l where l.project is not null) \
+    select l.kind, (select j.project from {s}job j where j.state = 'queued' and j.kind = l.kind \
+        and j.project > l.project order by j.project, j.priority desc limit 1) from line l where l.project is not null) \
     select h.kind, h.project, h.priority from (\
     select l.kind, l.project, \
     (select j.priority from {s}job j where j.state = 'queued' and j.kind = l.kind and j.project = l.project \

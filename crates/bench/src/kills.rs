@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::digests::artifacts;
 use crate::process::{Product, Running, cpu_of, measure};
 
-const ARGS: [&str; 6] = ["run", "examples/flights/pipeline.yaml", "--output", "json", "--param", "trials=12"];
+/// The command of the README.
+const ARGS: [&str; 4] = ["run", "examples/flights/pipeline.yaml", "--output", "json"];
 
 pub(crate) fn run(product: &Product, seed: u64) -> anyhow::Result<()> {
     let calm = tempfile::tempdir()?;

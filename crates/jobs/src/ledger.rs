@@ -162,8 +162,8 @@ pub trait Ledger: Send + Sync + Debug {
     /// Every digest that a job names or a living attempt has pinned: not to be collected.
     async fn roots(&self) -> Result<Vec<Digest>, LedgerError>;
 
-    /// How much work there is.
-    async fn depth(&self) -> Result<Depth, LedgerError>;
+    /// How much work there is, of one kind or of all.
+    async fn depth(&self, kind: Option<&str>) -> Result<Depth, LedgerError>;
 
     /// Waits for the end of a job and answers it.
     async fn finished(&self, project: &Project, id: JobId) -> Result<Job, LedgerError> {

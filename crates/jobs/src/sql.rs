@@ -275,7 +275,7 @@ impl Ledger for SqlLedger {
         self.0.roots().await
     }
 
-    async fn depth(&self) -> Result<Depth, LedgerError> {
-        self.0.depth().await
+    async fn depth(&self, kind: Option<&str>) -> Result<Depth, LedgerError> {
+        self.0.depth(kind).await
     }
 }

@@ -8,8 +8,12 @@ mod bench;
 mod contract;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/kept.rs"]
+mod kept;
 #[path = "it/machine.rs"]
 mod machine;
+#[path = "it/protocol.rs"]
+mod protocol;
 #[path = "it/shared.rs"]
 mod shared;
 #[path = "it/throughput.rs"]

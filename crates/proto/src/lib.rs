@@ -55,6 +55,13 @@ pub mod inference {
     include!("generated/inference.rs");
 }
 
+/// KEDA's external scaler.
+#[rustfmt::skip]
+#[allow(clippy::all, missing_docs, missing_debug_implementations, reason = "generated code")]
+pub mod keda {
+    include!("generated/externalscaler.rs");
+}
+
 pub use gristmill::{
     artifact::v1alpha1 as artifact, evaluation::v1alpha1 as evaluation, ingestion::v1alpha1 as ingestion,
     job::v1alpha1 as job, monitoring::v1alpha1 as monitoring, pipeline::v1alpha1 as pipeline,

@@ -5,6 +5,7 @@ mod checkpoint;
 mod convert;
 mod cpu;
 mod error;
+mod scaler;
 mod service;
 mod sets;
 mod stage;

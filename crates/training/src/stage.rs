@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gristmill_jobs::{LeaseServer, LedgerError, LocalLeases, RemoteLeases, Workers};
 use gristmill_proto::job::lease_service_client::LeaseServiceClient;
+use gristmill_proto::keda::external_scaler_server::ExternalScalerServer;
 use gristmill_proto::training::training_service_server::TrainingServiceServer;
 use gristmill_rpc::{Channel, Services};
 use gristmill_runtime::slots::Slots;
@@ -11,6 +12,7 @@ use gristmill_stage::{Assembled, JobVerbs, StageDeps};
 use gristmill_store::Store;
 use gristmill_types::{Clock, ErrorCode, Name};
 
+use crate::scaler::Scaler;
 use crate::service::{Service, Studies};
 use crate::sets::Sets;
 use crate::study::StudyWork;
@@ -75,6 +77,7 @@ pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled
     let service = Service(JobVerbs::new(Arc::clone(&ledger), Studies));
     let services = Services::new()
         .add(TrainingServiceServer::new(service))
+        .add(ExternalScalerServer::new(Scaler(Arc::clone(&ledger))))
         .add(LeaseServer::new(Arc::clone(&ledger)).accept(trials).into_service());
     Ok(Assembled { services, workers, ledger })
 }

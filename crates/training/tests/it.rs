@@ -7,5 +7,7 @@ mod refusals;
 mod resume;
 #[path = "it/same.rs"]
 mod same;
+#[path = "it/scaler.rs"]
+mod scaler;
 #[path = "it/support.rs"]
 mod support;

@@ -131,6 +131,8 @@ fn third_party(service: &str, method: &str) -> Option<&'static str> {
         ("inference.GRPCInferenceService", "ModelInfer") => Some("Predict"),
         ("inference.GRPCInferenceService", "ModelMetadata" | "ModelReady") => Some("Read"),
         ("inference.GRPCInferenceService", _) => Some("Public"),
+        // An autoscaler has no token to show; it learns how many trials there are, and of nobody's.
+        ("externalscaler.ExternalScaler", _) => Some("Public"),
         _ => None,
     }
 }

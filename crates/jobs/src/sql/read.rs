@@ -31,9 +31,11 @@ const OBSERVATIONS: &str = "select a.job, a.fence, a.worker, a.started_at, a.end
     join {s}attempt a on a.job = j.id and a.fence = j.fence where o.digest = $1 and j.project = $2 order by a.job";
 const ROOTS: &str = "select digest from {s}output union select digest from {s}pin \
     union select checkpoint as digest from {s}job where checkpoint is not null order by digest";
-const DEPTH: &str = "select (select count(*) from {s}job where state = 'queued') as queued, \
-    (select count(*) from {s}job where state = 'running') as running, \
-    (select min(created_at) from {s}job where state = 'queued') as oldest";
+/// One look per state, each into the index of that state: what has ended is not read.
+const DEPTH: &str = "select \
+    (select count(*) from {s}job where state = 'queued' and (cast($1 as text) is null or kind = $1)) as queued, \
+    (select count(*) from {s}job where state = 'running' and (cast($1 as text) is null or kind = $1)) as running, \
+    (select min(created_at) from {s}job where state = 'queued' and (cast($1 as text) is null or kind = $1)) as oldest";
 
 impl Inner {
     pub(super) async fn get(&self, project: &Project, id: JobId) -> Result<Job, LedgerError> {
@@ -98,8 +100,9 @@ impl Inner {
         rows.iter().map(|row| Ok(row.get("digest")?)).collect()
     }
 
-    pub(super) async fn depth(&self) -> Result<Depth, LedgerError> {
-        let Some(row) = self.db.fetch_optional(&self.sql(DEPTH), vec![]).await? else {
+    pub(super) async fn depth(&self, kind: Option<&str>) -> Result<Depth, LedgerError> {
+        let values = values![kind.map(str::to_owned)];
+        let Some(row) = self.db.fetch_optional(&self.sql(DEPTH), values).await? else {
             return Ok(Depth::default());
         };
         Ok(Depth { queued: row.get("queued")?, running: row.get("running")?, oldest: row.get("oldest")? })

@@ -11,6 +11,7 @@ use gristmill_runtime::values;
 use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, JobState, Project};
 
 use crate::bench::{Bench, LEASE, SECOND, both, claim, project, request, schema, submit};
+use crate::kept::{a_checkpoint_outlives_its_attempt_and_not_its_job, pins_live_as_long_as_their_attempt};
 
 both! {
     a_request_is_the_same_request_when_repeated,
@@ -45,7 +46,7 @@ both! {
     backoff_grows_and_is_capped,
 }
 
-fn artifact(text: &str) -> ArtifactRef {
+pub fn artifact(text: &str) -> ArtifactRef {
     ArtifactRef { kind: ArtifactKind::Model, digest: Digest::of(text.as_bytes()) }
 }
 
@@ -53,11 +54,11 @@ fn outcome(text: &str) -> Outcome {
     Outcome::new(text.as_bytes().to_vec()).output(artifact(text))
 }
 
-async fn commit(bench: &Bench, lease: &Lease, text: &str) -> Result<gristmill_jobs::Job, LedgerError> {
+pub async fn commit(bench: &Bench, lease: &Lease, text: &str) -> Result<gristmill_jobs::Job, LedgerError> {
     bench.ledger.commit(lease, &outcome(text), Observed::default(), &()).await
 }
 
-fn lost<T: std::fmt::Debug>(answer: Result<T, LedgerError>) -> bool {
+pub fn lost<T: std::fmt::Debug>(answer: Result<T, LedgerError>) -> bool {
     matches!(answer, Err(LedgerError::LeaseLost { .. }))
 }
 
@@ -389,50 +390,6 @@ async fn children_end_with_their_parent(bench: Bench) {
     assert!(matches!(orphan, Err(LedgerError::ParentEnded { .. })));
 }
 
-async fn pins_live_as_long_as_their_attempt(bench: Bench) {
-    bench.submit("r1").await;
-    let lease = bench.claim().await.lease;
-    let pinned = Digest::of(b"pinned");
-    for _ in 0..2 {
-        bench.ledger.pin(&lease, &[pinned]).await.unwrap();
-    }
-    assert_eq!(bench.ledger.roots().await.unwrap(), [pinned]);
-    bench.ledger.release(&lease).await.unwrap();
-    assert!(bench.ledger.roots().await.unwrap().is_empty());
-    assert!(lost(bench.ledger.pin(&lease, &[pinned]).await));
-}
-
-async fn a_checkpoint_outlives_its_attempt_and_not_its_job(bench: Bench) {
-    bench.submit("r1").await;
-    let first = bench.claim().await;
-    assert_eq!(first.checkpoint, None);
-    let (early, late) = (Digest::of(b"early"), Digest::of(b"late"));
-    bench.ledger.checkpoint(&first.lease, early).await.unwrap();
-    bench.ledger.checkpoint(&first.lease, late).await.unwrap();
-    bench.ledger.release(&first.lease).await.unwrap();
-    // While it waits, and under the next lease, the last one is kept and the earlier one is not.
-    assert_eq!(bench.ledger.roots().await.unwrap(), [late]);
-    let second = bench.claim().await;
-    assert_eq!(second.checkpoint, Some(late));
-    assert!(lost(bench.ledger.checkpoint(&first.lease, early).await), "a zombie names nothing");
-    bench.ledger.fail(&second.lease, &JobError::transient("X", "x"), Observed::default()).await.unwrap();
-    bench.clock.advance(60 * SECOND);
-    let third = bench.claim().await;
-    assert_eq!(third.checkpoint, Some(late));
-    bench.ledger.heartbeat(&third.lease, None).await.unwrap();
-    commit(&bench, &third.lease, "x").await.unwrap();
-    assert_eq!(bench.ledger.roots().await.unwrap(), [artifact("x").digest]);
-    assert!(lost(bench.ledger.checkpoint(&third.lease, early).await));
-
-    // Nor does it outlive a job that is cancelled while it waits.
-    let id = bench.submit("r2").await.id;
-    let lease = bench.claim().await.lease;
-    bench.ledger.checkpoint(&lease, early).await.unwrap();
-    bench.ledger.release(&lease).await.unwrap();
-    bench.ledger.cancel(&project(), id, None).await.unwrap();
-    assert_eq!(bench.ledger.roots().await.unwrap(), [artifact("x").digest]);
-}
-
 async fn observations_belong_to_what_was_committed(bench: Bench) {
     let id = bench.submit("r1").await.id;
     let error = JobError::transient("X", "x");
@@ -572,8 +529,11 @@ async fn a_full_queue_refuses(mut bench: Bench) {
     bench.submit("r1").await;
     bench.claim().await;
     bench.submit("r3").await;
-    let depth = bench.ledger.depth().await.unwrap();
-    assert_eq!((depth.queued, depth.running), (2, 1));
+    for kind in [None, Some("grind")] {
+        let depth = bench.ledger.depth(kind).await.unwrap();
+        assert_eq!((depth.queued, depth.running), (2, 1));
+    }
+    assert_eq!(bench.ledger.depth(Some("other")).await.unwrap(), gristmill_jobs::Depth::default());
 }
 
 async fn watches_are_bounded_and_given_back(mut bench: Bench) {

@@ -4,6 +4,10 @@ use gristmill_types::Permission;
 
 /// Every rpc with the permission it needs, sorted by path.
 pub const PERMISSIONS: &[(&str, Permission)] = &[
+    ("/externalscaler.ExternalScaler/GetMetricSpec", Permission::Public),
+    ("/externalscaler.ExternalScaler/GetMetrics", Permission::Public),
+    ("/externalscaler.ExternalScaler/IsActive", Permission::Public),
+    ("/externalscaler.ExternalScaler/StreamIsActive", Permission::Public),
     ("/gristmill.artifact.v1alpha1.ArtifactService/GetArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/ReadArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts", Permission::Administer),

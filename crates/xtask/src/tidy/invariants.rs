@@ -21,7 +21,8 @@ const PROTO_ROOMS: [&str; 12] = [
 ];
 
 /// Files that are such a room under another name.
-const ALSO_ROOMS: [(&str, &str); 7] = [
+const ALSO_ROOMS: [(&str, &str); 8] = [
+    ("training/src/scaler.rs", "the autoscaler's service"),
     ("training/src/study.rs", "the run of a study"),
     ("training/src/study/trials.rs", "submits the study's trials as jobs"),
     ("training/src/trial.rs", "the run of a trial"),

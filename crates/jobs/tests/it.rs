@@ -14,5 +14,9 @@ mod kept;
 mod machine;
 #[path = "it/protocol.rs"]
 mod protocol;
+#[path = "it/shared.rs"]
+mod shared;
+#[path = "it/throughput.rs"]
+mod throughput;
 #[path = "it/workers.rs"]
 mod workers;

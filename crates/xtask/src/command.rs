@@ -4,17 +4,18 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::{codegen, tidy};
+use crate::{codegen, postgres, tidy};
 
 /// The README's test command. Cheap checks come first; cargo's own summary is the last line.
 pub fn test(rest: &[String]) -> anyhow::Result<()> {
     tidy::run(false)?;
     codegen::run(true)?;
+    let required = postgres::provide();
     if rest.is_empty() {
-        cargo(&["test", "--workspace"])
+        run(&["test", "--workspace"], required)
     } else {
         let arguments: Vec<&str> = std::iter::once("test").chain(rest.iter().map(String::as_str)).collect();
-        cargo(&arguments)
+        run(&arguments, required)
     }
 }
 
@@ -26,9 +27,15 @@ pub fn ci() -> anyhow::Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(arguments, None)
+}
+
+/// Runs cargo, with a variable of its own if told.
+fn run(arguments: &[&str], variable: Option<(&str, &str)>) -> anyhow::Result<()> {
     eprintln!("cargo {}", arguments.join(" "));
     let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(arguments)
+        .envs(variable)
         .current_dir(codegen::root())
         .status()
         .context("cargo cannot be started")?;

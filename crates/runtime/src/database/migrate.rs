@@ -2,7 +2,7 @@
 
 use gristmill_types::{Digest, Name};
 
-use super::{Database, DatabaseError, Schema, Sql};
+use super::{Database, DatabaseError, Dialect, Schema, Sql, Tx};
 use crate::values;
 
 /// One step of a stage's tables. Applied ones never change; later ones only add, until no running
@@ -31,9 +31,10 @@ pub struct TableVersion {
 const TABLE: &str = "create table if not exists {s}migration (
     part text not null, version bigint not null, name text not null, digest text not null, primary key (part, version))";
 const KNOWN: &str = "select version, digest from {s}migration where part = $1 order by version";
-/// Tables of applied migrations, by the prefix of their stage.
-const ALL: &str = "select substr(name, 1, length(name) - length('_migration')) as stage from sqlite_master \
+/// Tables of applied migrations, by the prefix or the schema of their stage.
+const PREFIXES: &str = "select substr(name, 1, length(name) - length('_migration')) as stage from sqlite_master \
     where type = 'table' and substr(name, -length('_migration')) = '_migration' order by name";
+const SCHEMAS: &str = "select schemaname::text as stage from pg_tables where tablename = 'migration' order by 1";
 const NEWEST: &str = "select part, max(version) as version from {s}migration group by part order by part";
 const APPLIED: &str = "insert into {s}migration (part, version, name, digest) values ($1, $2, $3, $4)";
 
@@ -43,12 +44,16 @@ pub(super) async fn run(
     part: &'static str,
     migrations: &[Migration],
 ) -> Result<(), DatabaseError> {
-    let mut tx = db.begin().await?;
-    tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
-    tx.commit().await?;
-    let applied = check(db, schema, part, migrations).await?;
-    for migration in migrations.iter().filter(|migration| migration.version > applied) {
+    loop {
         let mut tx = db.begin().await?;
+        // Of several processes that start together one applies, the others wait and find it done.
+        tx.lock(schema, "migrations").await?;
+        tx.create_schema(schema).await?;
+        tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
+        let applied = check(&mut tx, schema, part, migrations).await?;
+        let Some(migration) = migrations.iter().find(|migration| migration.version > applied) else {
+            return tx.commit().await;
+        };
         tx.execute_script(&Sql::new(schema, migration.sql)).await?;
         tx.execute(
             &Sql::new(schema, APPLIED),
@@ -58,12 +63,15 @@ pub(super) async fn run(
         tx.commit().await?;
         tracing::info!(stage = schema.stage(), version = migration.version, name = migration.name, "migration applied");
     }
-    Ok(())
 }
 
 pub(super) async fn versions(db: &Database) -> Result<Vec<TableVersion>, DatabaseError> {
     let mut versions = Vec::new();
-    for row in db.fetch(&Sql::from(ALL), vec![]).await? {
+    let all = match db.dialect() {
+        Dialect::Sqlite => PREFIXES,
+        Dialect::Postgres => SCHEMAS,
+    };
+    for row in db.fetch(&Sql::from(all), vec![]).await? {
         let stage: String = row.get("stage")?;
         let expected = || DatabaseError::Value { column: "stage".into(), expected: "the name of a stage" };
         let schema = Schema::new(&Name::new(stage.as_str()).map_err(|_| expected())?);
@@ -76,14 +84,14 @@ pub(super) async fn versions(db: &Database) -> Result<Vec<TableVersion>, Databas
 
 /// Compares what was applied with what this binary holds; answers the newest applied version.
 async fn check(
-    db: &Database,
+    tx: &mut Tx,
     schema: &Schema,
     part: &'static str,
     migrations: &[Migration],
 ) -> Result<i64, DatabaseError> {
     let known = migrations.last().map_or(0, |migration| migration.version);
     let mut newest = 0;
-    for row in db.fetch(&Sql::new(schema, KNOWN), values![part]).await? {
+    for row in tx.fetch(&Sql::new(schema, KNOWN), values![part]).await? {
         let version: i64 = row.get("version")?;
         let digest: Digest = row.get("digest")?;
         let stage = || schema.stage().to_owned();

@@ -129,8 +129,10 @@ async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> 
     };
     let (served, serving) =
         gristmill_serving::open(deps, &followed, routes.channel("serving")).await.map_err(Failure::failed)?;
-    let trials =
-        Trials { trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1), trial_threads: 1 };
+    let trials = Trials {
+        trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1),
+        ..Trials::of(&deps.slots)
+    };
     let roots: Vec<Arc<dyn RootProvider>> = vec![Arc::new(registry.registry), Arc::new(serving.roots())];
     let last = async move { serving.finished().await }.boxed();
     let mounted = Mounted { last: vec![last], ..registry.services.into() };

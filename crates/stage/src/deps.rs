@@ -67,7 +67,19 @@ impl StageDeps {
     /// # Errors
     /// [`LedgerError`] if the database cannot be used.
     pub async fn ledger(&self, stage: &Name) -> Result<Arc<dyn Ledger>, LedgerError> {
-        let options = Options::new(Arc::clone(&self.process.clock));
+        self.ledger_with(stage, self.ledger_options()).await
+    }
+
+    /// What a ledger of this process is told unless something else is said.
+    pub fn ledger_options(&self) -> Options {
+        Options::new(Arc::clone(&self.process.clock))
+    }
+
+    /// As [`StageDeps::ledger`], told `options`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the database cannot be used.
+    pub async fn ledger_with(&self, stage: &Name, options: Options) -> Result<Arc<dyn Ledger>, LedgerError> {
         let ledger: Arc<dyn Ledger> = SqlLedger::open(self.database.clone(), stage, options).await?;
         Ok(ledger)
     }

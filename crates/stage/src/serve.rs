@@ -7,6 +7,8 @@ mod migrate;
 mod open;
 mod peers;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::process::ExitCode;

@@ -1,11 +1,18 @@
 //! What can be said about the stage, and about workers elsewhere.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use gristmill_runtime::slots::Slots;
 use gristmill_stage::serve::{self, Keys, Peer, Peers, Program};
 use gristmill_stage::{Failure, Mounted, StageDeps};
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
+use crate::stage::LEASE;
+
+/// A heartbeat of a remote worker comes every second; garbage is spared longer than any lease lasts.
+const LEASES: RangeInclusive<u64> = 3..=300;
 
 /// Settings of the stage as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +22,8 @@ pub struct TrainingConfig {
     pub trials: Option<usize>,
     /// CPU slots, and with them threads, of one trial.
     pub trial_threads: usize,
+    /// How long a trial stays with a worker that is not heard of, 3 to 300.
+    pub lease_seconds: u64,
 }
 
 /// Settings of a worker elsewhere as they are written.
@@ -27,7 +36,7 @@ pub struct WorkConfig {
 
 impl Default for TrainingConfig {
     fn default() -> Self {
-        Self { trials: None, trial_threads: 1 }
+        Self { trials: None, trial_threads: 1, lease_seconds: LEASE.as_secs() }
     }
 }
 
@@ -38,9 +47,14 @@ impl Default for WorkConfig {
 }
 
 impl TrainingConfig {
-    fn settings(&self, slots: &Slots) -> Settings {
+    fn settings(&self, slots: &Slots) -> Result<Settings, Failure> {
+        if !LEASES.contains(&self.lease_seconds) {
+            let (least, most) = (LEASES.start(), LEASES.end());
+            return Err(Failure::usage(format!("training.lease_seconds: between {least} and {most}")));
+        }
         let trial_threads = self.trial_threads.max(1);
-        Settings { trial_workers: self.trials.unwrap_or(slots.total() / trial_threads), trial_threads }
+        let trial_workers = self.trials.unwrap_or((slots.total() / trial_threads).max(1));
+        Ok(Settings { trial_workers, trial_threads, lease: Duration::from_secs(self.lease_seconds) })
     }
 }
 
@@ -48,7 +62,7 @@ impl WorkConfig {
     /// As many trials at a time as the slots hold.
     pub(crate) fn settings(&self, slots: &Slots) -> Settings {
         let trial_threads = self.trial_threads.max(1);
-        Settings { trial_workers: (slots.total() / trial_threads).max(1), trial_threads }
+        Settings { trial_workers: (slots.total() / trial_threads).max(1), trial_threads, ..Settings::of(slots) }
     }
 }
 
@@ -65,7 +79,7 @@ impl Keys for TrainingConfig {
 
 impl Program for TrainingConfig {
     async fn open(&self, deps: &StageDeps, _: &Peers) -> Result<Mounted, Failure> {
-        let opened = crate::open_with(deps, self.settings(&deps.slots)).await;
+        let opened = crate::open_with(deps, self.settings(&deps.slots)?).await;
         Ok(opened.map_err(Failure::failed)?.into())
     }
 }

@@ -39,8 +39,12 @@ pub fn keep_while_busy() {
     unsafe { mi_option_set(PURGE_DELAY, millis) };
 }
 
-/// Gives memory back each time jobs have run and none runs any more; never ends.
-pub async fn release_at_rest(slots: Slots) {
+/// Runs its argument once on every thread of an engine that keeps threads of its own.
+pub type InEngineThreads = fn(&(dyn Fn() + Sync));
+
+/// Gives memory back each time jobs have run and none runs any more; never ends. `engine` reaches threads that
+/// are not of `slots`.
+pub(crate) async fn release_at_rest(slots: Slots, engine: InEngineThreads) {
     let mut seen = slots.granted();
     let mut quiet = 0;
     loop {
@@ -55,17 +59,17 @@ pub async fn release_at_rest(slots: Slots) {
             quiet = 0;
             let slots = slots.clone();
             // Threads are waited for, and the system is asked to unmap.
-            let released = tokio::task::spawn_blocking(move || release(&slots)).await;
+            let released = tokio::task::spawn_blocking(move || release(&slots, engine)).await;
             tracing::debug!(done = released.is_ok(), "memory released");
         }
     }
 }
 
 /// Every thread that computes first empties its own heap; what is then free leaves the process.
-fn release(slots: &Slots) {
+fn release(slots: &Slots, engine: InEngineThreads) {
     // SAFETY: frees no block that is in use; each thread collects its own heap.
     let collect = || unsafe { mi_collect(true) };
     slots.in_idle_pools(collect);
-    gristmill_frame::in_engine_threads(collect);
+    engine(&collect);
     collect();
 }

@@ -143,7 +143,8 @@ async fn harmed<T>(harm: Option<Harm>, on: &Path, work: impl Future<Output = Res
     match harm {
         Some(Harm::Fails) => Err(lost()),
         Some(Harm::ReplyLost) => {
-            work.await?;
+            // A refusal is an answer too.
+            drop(work.await);
             Err(lost())
         }
         Some(Harm::Exists) => Err(Error::AlreadyExists { path, source: "409 Conflict".into() }),

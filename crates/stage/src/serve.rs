@@ -21,7 +21,7 @@ use gristmill_runtime::Process;
 use gristmill_runtime::telemetry::{self, Telemetry};
 
 pub use command::{Flags, Verb, parse};
-pub use config::{AuthSettings, Config, StoreSettings, TelemetrySettings, TlsSettings};
+pub use config::{Config, StoreSettings, TelemetrySettings, TlsSettings};
 pub use keys::Keys;
 pub use migrate::{Moved, moved};
 pub use open::Parts;
@@ -125,8 +125,8 @@ async fn around<K: Keys>(
 ) -> Result<(), Failure> {
     let readiness = Readiness::new(&peers);
     mounted.add(readiness.routes(), None);
-    let (auth, server) = (open::auth(config)?, &config.server);
-    open::tls(config)?;
+    let auth = config.auth.open(process).await.map_err(Failure::usage)?;
+    let server = &open::server(config);
     let around = Surroundings { auth, server, process, slots, engine: K::in_engine_threads };
     let mut host = Host::build(mounted, &LocalRoutes::new(), around).await?;
     let ports = host.listen(&config.grpc, &config.http).await?;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use gristmill_rpc::ServerConfig;
+use gristmill_rpc::auth::AuthConfig;
+use gristmill_rpc::{ClientTlsConfig, ServerConfig, TlsConfig};
 use gristmill_runtime::telemetry::{ENDPOINT_VARIABLE, LogFormat, TelemetryConfig};
+use gristmill_store::RemoteConfig;
 use gristmill_types::SecretRef;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -32,8 +34,8 @@ pub struct Config<K: Keys> {
     /// Where artifacts are: the same place for all stages.
     pub store: StoreSettings,
     /// How callers are told.
-    pub auth: AuthSettings,
-    /// Certificates.
+    pub auth: AuthConfig,
+    /// Certificates: the server shows them to callers, and the client to the stages that this one calls.
     pub tls: TlsSettings,
     /// Bounds of the server.
     pub server: ServerConfig,
@@ -53,7 +55,7 @@ pub struct Config<K: Keys> {
 }
 
 /// Where artifacts are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
     /// Such as `file:///var/lib/gristmill/store`; empty for the folder `store` beside the data directory.
@@ -64,24 +66,20 @@ pub struct StoreSettings {
     pub cache_bytes: u64,
     /// How long an object is spared by garbage collection after it was put.
     pub grace_seconds: u64,
+    /// How a bucket's service is reached and with which keys.
+    pub remote: RemoteConfig,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { url: String::new(), cache_dir: None, cache_bytes: 10 << 30, grace_seconds: 24 * 3600 }
+        Self {
+            url: String::new(),
+            cache_dir: None,
+            cache_bytes: 10 << 30,
+            grace_seconds: 24 * 3600,
+            remote: RemoteConfig::default(),
+        }
     }
-}
-
-/// How callers are told.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthSettings {
-    /// File of token hashes; without it only callers on this machine are answered.
-    pub tokens: Option<PathBuf>,
-    /// Whose signed tokens are taken.
-    pub oidc_issuer: Option<String>,
-    /// For whom those must be made out.
-    pub oidc_audience: Option<String>,
 }
 
 /// Certificates of this process, PEM files.
@@ -94,6 +92,8 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// Whose certificates callers and peers must have.
     pub ca: Option<PathBuf>,
+    /// Take callers without a certificate too: people with tokens beside stages with certificates.
+    pub client_optional: bool,
 }
 
 /// Log lines and spans.
@@ -115,6 +115,23 @@ impl Default for TelemetrySettings {
     }
 }
 
+impl TlsSettings {
+    /// As the server is told, where nothing else is said of it.
+    pub(super) fn of_server(&self) -> TlsConfig {
+        TlsConfig {
+            cert: self.certificate.clone(),
+            key: self.key.clone(),
+            client_ca: self.ca.clone(),
+            client_optional: self.client_optional,
+        }
+    }
+
+    /// As channels to other stages are told.
+    pub(super) fn of_client(&self) -> ClientTlsConfig {
+        ClientTlsConfig { ca: self.ca.clone(), cert: self.certificate.clone(), key: self.key.clone(), domain: None }
+    }
+}
+
 impl TelemetrySettings {
     /// The log lines' form and the collector.
     pub(super) fn read(&self) -> (TelemetryConfig, Option<String>) {
@@ -133,7 +150,7 @@ impl<K: Keys> Default for Config<K> {
             data_dir: PathBuf::from(BASE).join(K::FOLDER),
             database: None,
             store: StoreSettings::default(),
-            auth: AuthSettings::default(),
+            auth: AuthConfig::default(),
             tls: TlsSettings::default(),
             server: ServerConfig::default(),
             telemetry: TelemetrySettings::default(),

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gristmill_rpc::Auth;
-use gristmill_rpc::auth::Tokens;
+use gristmill_rpc::ServerConfig;
+use gristmill_rpc::error::chain;
 use gristmill_runtime::Process;
-use gristmill_runtime::database::{DataDir, Database};
+use gristmill_runtime::config::resolve;
+use gristmill_runtime::database::{DataDir, Database, PostgresConfig};
 use gristmill_runtime::slots::Slots;
 use gristmill_store::{Location, Store, StoreConfig};
 
@@ -49,21 +50,23 @@ fn store<K: Keys>(config: &Config<K>) -> Result<StoreConfig, Failure> {
     };
     let cache_dir = told.cache_dir.clone().unwrap_or_else(|| data_dir.join("cache"));
     let bounds = StoreConfig::new(url, cache_dir);
-    Ok(StoreConfig { cache_bytes: told.cache_bytes, grace_seconds: told.grace_seconds, ..bounds })
+    Ok(StoreConfig {
+        cache_bytes: told.cache_bytes,
+        grace_seconds: told.grace_seconds,
+        remote: told.remote.clone(),
+        ..bounds
+    })
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
 }
 
-/// The database: SQLite in the data directory.
+/// The database: a PostgreSQL server, or SQLite in the data directory.
 pub(super) async fn database<K: Keys>(config: &Config<K>, dir: &Arc<DataDir>) -> Result<Database, Failure> {
-    match &config.database {
-        None => crate::open_database(dir).await,
-        Some(_) => Err(Failure::usage(
-            "database: a database server is not supported; leave the key out for SQLite in the data directory",
-        )),
-    }
+    let Some(url) = &config.database else { return crate::open_database(dir).await };
+    let url = PostgresConfig::new(resolve(url)?);
+    Database::connect(&url).await.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
 }
 
 /// A worker elsewhere has none.
@@ -74,23 +77,8 @@ pub(super) fn no_database<K: Keys>(config: &Config<K>) -> Result<(), Failure> {
     }
 }
 
-/// How callers are told: by a file of token hashes, or by being on this machine.
-pub(super) fn auth<K: Keys>(config: &Config<K>) -> Result<Auth, Failure> {
-    if config.auth.oidc_issuer.is_some() || config.auth.oidc_audience.is_some() {
-        return Err(Failure::usage("auth: OIDC is not supported; name a token file with `auth.tokens`"));
-    }
-    match &config.auth.tokens {
-        Some(path) => Ok(Auth::Tokens(Arc::new(Tokens::read(path).map_err(Failure::usage)?))),
-        None => Ok(Auth::LoopbackOnly),
-    }
-}
-
-/// Certificates.
-pub(super) fn tls<K: Keys>(config: &Config<K>) -> Result<(), Failure> {
-    let tls = &config.tls;
-    if tls.certificate.is_some() || tls.key.is_some() || tls.ca.is_some() {
-        let message = "tls: TLS is not supported here; end it in front of a loopback address, or say `insecure`";
-        return Err(Failure::usage(message));
-    }
-    Ok(())
+/// The server's settings, with the process's certificates unless it has its own.
+pub(super) fn server<K: Keys>(config: &Config<K>) -> ServerConfig {
+    let own = config.server.clone();
+    if own.tls.is_on() { own } else { ServerConfig { tls: config.tls.of_server(), ..own } }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_rpc::Channel;
-use gristmill_runtime::config::resolve;
+use gristmill_rpc::channel::RemoteConfig;
+use gristmill_rpc::{Channel, ClientTlsConfig};
 
 use super::{Config, Keys};
 use crate::Failure;
@@ -61,13 +61,16 @@ impl Peers {
     /// # Errors
     /// An endpoint is missing or is none, or the token cannot be read.
     pub(super) fn connect<K: Keys>(config: &Config<K>) -> Result<Self, Failure> {
-        let token = config.token.as_ref().map(resolve).transpose()?;
         let mut peers = BTreeMap::new();
         for peer in K::PEERS {
             let wrong = |message: String| Failure::usage(format!("peers.{}: {message}", peer.stage));
             let endpoint = config.peers.get(peer.stage).filter(|endpoint| !endpoint.is_empty());
             let endpoint = endpoint.ok_or_else(|| wrong("name its endpoint, such as http://host:port".into()))?.clone();
-            let channel = Channel::remote(&endpoint, token.as_ref()).map_err(|problem| wrong(problem.to_string()))?;
+            // The process's certificates are for peers that are reached by TLS; one beside it may be reached without.
+            let tls =
+                if endpoint.starts_with("https://") { config.tls.of_client() } else { ClientTlsConfig::default() };
+            let remote = RemoteConfig { token: config.token.clone(), tls, ..RemoteConfig::new(&endpoint) };
+            let channel = Channel::open(&remote).map_err(|problem| wrong(problem.to_string()))?;
             peers.insert(peer.stage, Reached { peer: *peer, endpoint, channel });
         }
         Ok(Self(peers))

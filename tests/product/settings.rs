@@ -1,5 +1,4 @@
 //! Settings of the stages' programs: what is wrong is said, with the exit codes of every command.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::net::TcpListener;
 

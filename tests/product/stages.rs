@@ -1,11 +1,12 @@
 //! The stages as processes of their own give what the all-in-one gives, also when some are killed.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use std::net::SocketAddr;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use gristmill_tests::stages::{Program, STAGES, Stages};
-use gristmill_tests::{Desk, small_csv};
+use gristmill_tests::{Desk, free, http, small_csv};
 use serde_json::Value;
 
 use crate::resume::digests;
@@ -31,6 +32,13 @@ fn step(desk: &Desk, endpoints: &str, stage: &str) -> Option<String> {
     let run: Value = serde_json::from_str(&shown.stdout).ok()?;
     let step = run["steps"].as_array()?.iter().find(|step| step["stage"] == stage)?;
     Some(step["state"].as_str()?.to_owned())
+}
+
+/// CPU time that a program says it has used.
+fn cpu_seconds(address: SocketAddr) -> f64 {
+    let page = http(address, "GET", "/metrics", "").map(|answer| answer.1).unwrap_or_default();
+    let line = page.lines().find(|line| line.starts_with("process_cpu_seconds_total "));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0.0)
 }
 
 /// Waits until a stage works on the run of `child`.
@@ -130,14 +138,17 @@ fn workers_without_a_database_give_the_same_leaderboard() {
     let mut stages = Stages::new(&desk);
     let at = stages.endpoints();
     let endpoint = format!("http://{}", stages.grpc("training"));
-    let worker = |name: &str| {
-        let places = stages.places(name);
+    let places = ["one", "two"].map(|name| stages.places(name));
+    let seen = free();
+    let worker = |which: usize| {
         let mut args = vec!["work", "--endpoint", &endpoint, "--slots", "1", "--set", "drain_seconds=1"];
-        args.extend(places.iter().map(String::as_str));
+        args.extend(places[which].iter().map(String::as_str));
+        let http = format!("--http={seen}");
+        args.extend((which == 1).then_some(http.as_str()));
         Program::start(desk.command_of("gristmill-training", &args))
     };
     // They wait for their stage as well as the other way round.
-    let (one, mut two) = (worker("one"), worker("two"));
+    let (one, mut two) = (worker(0), worker(1));
     for stage in STAGES {
         // A killed worker's trial is somebody else's after five seconds instead of a minute.
         let alone = ["--set", "training.trials=0", "--set", "training.lease_seconds=5"];
@@ -149,13 +160,13 @@ fn workers_without_a_database_give_the_same_leaderboard() {
     }
     let mut child = desk.command(&through(&RUN, &at)).stdout(std::process::Stdio::null()).spawn().unwrap();
     wait_for_step(&desk, &at, "training", &mut child);
+    // Killed while it computes.
+    let idle = cpu_seconds(seen);
+    while cpu_seconds(seen) < idle + 0.05 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
     two.kill();
-    let two = {
-        let places = stages.places("two");
-        let mut args = vec!["work", "--endpoint", &endpoint, "--slots", "1"];
-        args.extend(places.iter().map(String::as_str));
-        Program::start(desk.command_of("gristmill-training", &args))
-    };
+    let two = worker(1);
     child.wait().unwrap();
     let run = desk.ok(&through(&["runs", "show", "last", "--output", "json"], &at)).json();
     assert_eq!(run["state"], "succeeded", "{run}");

@@ -62,7 +62,7 @@ impl WorkConfig {
     /// As many trials at a time as the slots hold.
     pub(crate) fn settings(&self, slots: &Slots) -> Settings {
         let trial_threads = self.trial_threads.max(1);
-        Settings { trial_workers: (slots.total() / trial_threads).max(1), trial_threads, ..Settings::of(slots) }
+        Settings::new((slots.total() / trial_threads).max(1), trial_threads)
     }
 }
 

@@ -40,9 +40,14 @@ pub struct Settings {
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 impl Settings {
+    /// So many trials at a time, of so many threads each.
+    pub const fn new(trial_workers: usize, trial_threads: usize) -> Self {
+        Self { trial_workers, trial_threads, lease: LEASE }
+    }
+
     /// One trial per CPU slot.
     pub fn of(slots: &Slots) -> Self {
-        Self { trial_workers: slots.total(), trial_threads: 1, lease: LEASE }
+        Self::new(slots.total(), 1)
     }
 }
 

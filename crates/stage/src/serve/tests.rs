@@ -1,5 +1,4 @@
 //! Settings over their sources, for a program made up here.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use serde::{Deserialize, Serialize};
 

@@ -56,7 +56,7 @@ impl Shown {
         })
     }
 
-    pub(super) fn from_here(&self) -> bool {
+    pub(super) fn is_near(&self) -> bool {
         self.anywhere || self.address.is_some_and(|address| address.ip().to_canonical().is_loopback())
     }
 

@@ -223,6 +223,35 @@ async fn an_address_beyond_loopback_needs_tokens_and_a_loud_word() {
     assert!(nonsense.to_string().contains("host:port"), "{nonsense}");
 }
 
+#[tokio::test]
+async fn told_so_an_open_server_answers_other_machines_and_else_it_does_not() {
+    // No packet is sent: this only asks which address of this machine the way out has.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = probe.connect("192.0.2.1:9").and_then(|()| probe.local_addr()).map(|address| address.ip());
+    let Ok(own) = own else {
+        eprintln!("SKIPPED: this machine has no address but loopback");
+        return;
+    };
+    let config = ServerConfig { insecure: true, allowed_hosts: vec![own.to_string()], ..ServerConfig::default() };
+    let bench = Bench::start(Auth::LoopbackOnly, config).await;
+    let listener = bench.server.listen("0.0.0.0:0").await.unwrap();
+    let endpoint = format!("{own}:{}", listener.local_addr().unwrap().port());
+    let server = Arc::clone(&bench.server);
+    tokio::spawn(async move { server.serve(listener, gristmill_rpc::Surface::Grpc).await });
+    let far = gristmill_rpc::Channel::remote(&endpoint, None).unwrap();
+    assert_eq!(call(&far, "Who", "mill").await.unwrap(), "local in mill");
+    // The same caller at a server that was not told: the listener is the test's own, past the check.
+    let config = ServerConfig { allowed_hosts: vec![own.to_string()], ..ServerConfig::default() };
+    let careful = Bench::start(Auth::LoopbackOnly, config).await;
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let endpoint = format!("{own}:{}", listener.local_addr().unwrap().port());
+    let server = Arc::clone(&careful.server);
+    tokio::spawn(async move { server.serve(listener, gristmill_rpc::Surface::Grpc).await });
+    let far = gristmill_rpc::Channel::remote(&endpoint, None).unwrap();
+    let refused = call(&far, "Who", "mill").await.unwrap_err();
+    assert_eq!(Problem::from(&refused).reason, "NOT_LOOPBACK");
+}
+
 #[test]
 fn a_wrong_token_file_is_refused_with_the_entry() {
     let hash = token_hash("x");

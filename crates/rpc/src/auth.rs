@@ -74,7 +74,7 @@ impl Auth {
     /// what is public.
     pub(crate) async fn identify(&self, shown: &Shown) -> Result<Option<Known>, Problem> {
         let direct = match self {
-            Self::LoopbackOnly if shown.from_here() => Known::lasting(Principal::local()),
+            Self::LoopbackOnly if shown.is_near() => Known::lasting(Principal::local()),
             Self::LoopbackOnly => {
                 let message = "this server answers only callers on its own machine";
                 return Err(Problem::new(ErrorCode::Unauthenticated, "NOT_LOOPBACK", message));

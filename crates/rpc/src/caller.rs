@@ -8,7 +8,7 @@ use gristmill_types::{ErrorCode, Permission, Project};
 use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::auth::{INITIATED_BY, ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal};
+use crate::auth::{ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal};
 use crate::call::deadline;
 use crate::error::Problem;
 
@@ -97,16 +97,6 @@ impl Caller {
         }
         request
     }
-}
-
-/// A request that a service makes with its own rights because `actor` asked for something earlier: the
-/// steps of a run, long after the call that started it. The callee's audit sees `actor via service`.
-pub fn initiated_by<T>(actor: Option<&str>, message: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    if let Some(name) = actor.and_then(|actor| MetadataValue::<Ascii>::try_from(actor).ok()) {
-        request.metadata_mut().insert(INITIATED_BY, name);
-    }
-    request
 }
 
 /// Carried inside the process in place of the metadata: the caller a local call is made for.

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use ::http::HeaderValue;
 use futures::future::BoxFuture;
 use gristmill_types::{ErrorCode, Secret};
 use tonic::body::Body;
@@ -30,7 +31,11 @@ use remote::Remote;
 
 /// Where a generated client sends its requests. Cheap to clone.
 #[derive(Clone)]
-pub struct Channel(Transport);
+pub struct Channel {
+    transport: Transport,
+    /// Who caused the calls, for the audit of those who are called.
+    initiator: Option<HeaderValue>,
+}
 
 /// The two ways of a request.
 #[derive(Clone)]
@@ -64,7 +69,7 @@ impl LocalRoutes {
 
     /// A channel that calls as `principal`.
     pub fn channel_as(&self, principal: Arc<Principal>) -> Channel {
-        Channel(Transport::Local(self.clone(), principal))
+        Channel { transport: Transport::Local(self.clone(), principal), initiator: None }
     }
 }
 
@@ -76,7 +81,7 @@ impl fmt::Debug for LocalRoutes {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.transport {
             Transport::Local(_, principal) => write!(f, "Channel(local as {})", principal.name()),
             Transport::Remote(_) => f.write_str("Channel(remote)"),
         }
@@ -93,7 +98,7 @@ impl Channel {
     /// travel.
     pub fn remote(endpoint: &str, token: Option<&Secret>) -> Result<Self, Problem> {
         let config = RemoteConfig::new(endpoint);
-        Remote::open(&config, token, Arc::new(SystemResolver)).map(|remote| Self(Transport::Remote(Arc::new(remote))))
+        Remote::open(&config, token, Arc::new(SystemResolver)).map(Self::over)
     }
 
     /// A channel to what `config` describes.
@@ -109,12 +114,25 @@ impl Channel {
     /// # Errors
     /// As [`Channel::open`].
     pub fn with_resolver(config: &RemoteConfig, resolver: Arc<dyn Resolve>) -> Result<Self, Problem> {
-        Remote::open(config, None, resolver).map(|remote| Self(Transport::Remote(Arc::new(remote))))
+        Remote::open(config, None, resolver).map(Self::over)
+    }
+
+    /// The same way, for calls that a service makes with its own rights because `actor` asked for
+    /// something earlier: the steps of a run, long after the call that started it. Audits of those who
+    /// are called see `actor via service`. A name that cannot travel is left out.
+    #[must_use]
+    pub fn initiated_by(&self, actor: Option<&str>) -> Self {
+        let initiator = actor.and_then(|actor| HeaderValue::from_str(actor).ok());
+        Self { initiator, ..self.clone() }
+    }
+
+    fn over(remote: Remote) -> Self {
+        Self { transport: Transport::Remote(Arc::new(remote)), initiator: None }
     }
 
     /// Whether calls stay in this process.
     pub const fn is_local(&self) -> bool {
-        matches!(self.0, Transport::Local(..))
+        matches!(self.transport, Transport::Local(..))
     }
 }
 
@@ -133,7 +151,10 @@ impl Service<::http::Request<Body>> for Channel {
 
     fn call(&mut self, mut request: ::http::Request<Body>) -> Self::Future {
         trace::inject(request.headers_mut());
-        match &self.0 {
+        if let Some(initiator) = &self.initiator {
+            request.headers_mut().insert(INITIATED_BY, initiator.clone());
+        }
+        match &self.transport {
             Transport::Local(routes, principal) => {
                 let Some(mut routes) = routes.0.get().cloned() else {
                     return Box::pin(async { Ok(not_started()) });

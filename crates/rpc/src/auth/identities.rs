@@ -149,7 +149,7 @@ impl Identities {
             Refused::Bad(problem) => problem,
             Refused::UnknownKey if self.oidc.as_ref().is_some_and(|oidc| oidc.keys.current().is_none()) => {
                 let message = "the token issuer's keys cannot be had at the moment: try again";
-                Problem::new(ErrorCode::Unavailable, "KEYS_UNAVAILABLE", message).retry_after(Duration::from_secs(10))
+                Problem::new(ErrorCode::Unavailable, "KEYS_UNAVAILABLE", message).retry_after(Duration::from_secs(5))
             }
             Refused::UnknownKey => {
                 let message = "the token is signed with a key that its issuer does not list: get a new token";

@@ -15,7 +15,7 @@ use crate::tls::{ClientTlsConfig, Stamp, read};
 /// Most keys of one issuer.
 const KEYS: usize = 64;
 /// An unknown key's id makes the set be fetched again, but not sooner than this after the last time.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Keys by their id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) struct Keys {
 #[derive(Debug)]
 enum From {
     File(PathBuf),
-    Server(Fetch),
+    Server(Box<Fetch>),
 }
 
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Keys {
     pub(super) async fn open(from: &str, tls: &ClientTlsConfig, every: Duration) -> Result<Self, String> {
         let from = match Source::parse(from)? {
             Source::File(path) => From::File(path),
-            Source::Server(url) => From::Server(Fetch::open(url, tls)?),
+            Source::Server(url) => From::Server(Box::new(Fetch::open(url, tls)?)),
         };
         let keys = Self { from, every, current: ArcSwapOption::empty(), asked: tokio::sync::Mutex::default() };
         let had = keys.ask(&mut *keys.asked.lock().await).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::http::{HeaderMap, header};
-use gristmill_types::ErrorCode;
+use gristmill_types::{ErrorCode, Secret};
 
 use super::{INITIATED_BY, Known, ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal, Rights};
 use crate::call::Peer;
@@ -16,7 +16,7 @@ pub(crate) struct Shown {
     address: Option<SocketAddr>,
     /// Any address is as good as this machine's.
     anywhere: bool,
-    bearer: Option<String>,
+    bearer: Option<Secret>,
     /// Names of the client's certificate.
     names: Arc<[String]>,
     speaks_for: Option<SpeaksFor>,
@@ -50,18 +50,18 @@ impl Shown {
         Ok(Self {
             address: peer.map(|peer| peer.address),
             anywhere,
-            bearer: bearer(headers).map(str::to_owned),
+            bearer: bearer(headers).map(Secret::new),
             names: peer.map_or_else(|| Arc::from([]), |peer| Arc::clone(&peer.names)),
             speaks_for,
         })
     }
 
-    pub(super) fn from_here(&self) -> bool {
+    pub(super) fn is_near(&self) -> bool {
         self.anywhere || self.address.is_some_and(|address| address.ip().to_canonical().is_loopback())
     }
 
     pub(super) fn bearer(&self) -> Option<&str> {
-        self.bearer.as_deref()
+        self.bearer.as_ref().map(Secret::expose)
     }
 
     pub(super) fn names(&self) -> &[String] {

@@ -240,8 +240,6 @@ impl Replica {
         {
             return Err(fault.clone());
         }
-        // A connection that ended before it served anything is trouble too, or a server that refuses
-        // this client after the handshake would be called without a pause.
         self.connecting.store(true, Ordering::Relaxed);
         let connected = connect(target, &self.host, self.address).await;
         self.connecting.store(false, Ordering::Relaxed);
@@ -277,7 +275,8 @@ impl UnderWay {
         }
     }
 
-    /// The connection broke under the call.
+    /// The connection broke under the call: passed over for a moment, or a server that refuses this
+    /// client after the handshake would be connected to without a pause.
     pub(super) fn broke(&self, fault: &Fault) {
         self.0.failed(fault.clone());
     }

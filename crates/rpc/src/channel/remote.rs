@@ -1,5 +1,6 @@
 //! A call to a server over the network: sent to a live replica, in time, and again where that is safe.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::answer::{Answer, broken};
-use super::config::{Endpoint, RemoteConfig, seconds};
+use super::config::{Endpoint, Host, RemoteConfig, seconds};
 use super::connect::Target;
 use super::pool::Pool;
 use super::repeat::{may_repeat, names_itself};
@@ -78,12 +79,17 @@ impl Remote {
             connect_timeout: seconds(config.connect_seconds),
             keep_alive: seconds(config.keep_alive_seconds),
         };
+        let token = Token::open(token, config.token.as_ref())?;
+        let near = |host: &Host| host.name == "localhost" || host.name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        if !endpoint.tls && !matches!(token, Token::None) && !endpoint.hosts.iter().all(near) {
+            tracing::warn!(server = target.text, "the token travels in the clear: write `https://`");
+        }
         let pool = Pool::new(target, endpoint.hosts, resolver, seconds(config.resolve_seconds));
         Ok(Self {
             pool: Arc::new(pool),
             scheme: if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP },
             authority,
-            token: Token::open(token, config.token.as_ref())?,
+            token,
             budget: Budget::default(),
             attempts: config.attempts.max(1),
         })

@@ -78,6 +78,13 @@ fn certificate(server: &str, wrong: &CertificateError) -> Fault {
                 format!("the certificate of {server} comes from a CA that is not known here: name that CA in `tls.ca`");
             Fault::lasting("CERTIFICATE_ISSUER", message)
         }
+        C::BadSignature => {
+            let message = format!(
+                "the certificate of {server} comes from a CA that has the name of a known one and another key: \
+                 name the CA as it is now in `tls.ca`"
+            );
+            Fault::lasting("CERTIFICATE_ISSUER", message)
+        }
         other => Fault::lasting("CERTIFICATE_REFUSED", format!("the certificate of {server} is refused: {other}")),
     }
 }
@@ -105,6 +112,7 @@ fn alert_received(server: &str, alert: AlertDescription) -> Fault {
         }
         A::CertificateExpired => refused("it has expired, or is not valid yet"),
         A::UnknownCA => refused("the server does not know the CA it comes from"),
+        A::DecryptError => refused("it comes from a CA that has the name of a known one and another key"),
         A::BadCertificate | A::UnsupportedCertificate | A::CertificateUnknown | A::CertificateRevoked => {
             refused("it is not good for a client")
         }

@@ -8,7 +8,7 @@ use gristmill_types::{ErrorCode, Permission, Project};
 use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::auth::{ON_BEHALF_OF, Principal};
+use crate::auth::{INITIATED_BY, ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal};
 use crate::call::deadline;
 use crate::error::Problem;
 
@@ -67,8 +67,7 @@ impl Caller {
     }
 
     pub(crate) fn denied(&self, project: Option<&Project>) -> Problem {
-        let permission = serde_json::to_string(&self.permission).unwrap_or_default();
-        let permission = permission.trim_matches('"');
+        let permission = self.permission.as_str();
         let (name, at) = (self.principal.name(), project.map(|p| format!(" in project {p}")).unwrap_or_default());
         let message =
             format!("{name} lacks the permission `{permission}`{at}: ask an administrator for a role with it");
@@ -83,6 +82,10 @@ impl Caller {
         if let Ok(name) = MetadataValue::<Ascii>::try_from(self.principal.name()) {
             request.metadata_mut().insert(ON_BEHALF_OF, name);
         }
+        let rights = self.principal.rights_to_tell().and_then(|rights| rights.parse().ok());
+        if let Some(rights) = rights {
+            request.metadata_mut().insert(ON_BEHALF_RIGHTS, rights);
+        }
         if let Some(trace) = self.trace.as_ref().and_then(|trace| MetadataValue::try_from(trace.as_bytes()).ok()) {
             request.metadata_mut().insert(crate::call::trace::TRACEPARENT, trace);
         }
@@ -94,6 +97,16 @@ impl Caller {
         }
         request
     }
+}
+
+/// A request that a service makes with its own rights because `actor` asked for something earlier: the
+/// steps of a run, long after the call that started it. The callee's audit sees `actor via service`.
+pub fn initiated_by<T>(actor: Option<&str>, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Some(name) = actor.and_then(|actor| MetadataValue::<Ascii>::try_from(actor).ok()) {
+        request.metadata_mut().insert(INITIATED_BY, name);
+    }
+    request
 }
 
 /// Carried inside the process in place of the metadata: the caller a local call is made for.

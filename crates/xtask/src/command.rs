@@ -33,12 +33,19 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
 /// Runs cargo, with a variable of its own if told.
 fn run(arguments: &[&str], variable: Option<(&str, &str)>) -> anyhow::Result<()> {
     eprintln!("cargo {}", arguments.join(" "));
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(arguments)
-        .envs(variable)
-        .current_dir(codegen::root())
-        .status()
-        .context("cargo cannot be started")?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(arguments).current_dir(codegen::root());
+    // The outer cargo describes this package in the environment. Build scripts that look at these variables (ring's)
+    // would then differ from a cargo that is called directly, and everything above them be built again, polars too.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    if let Some((name, value)) = variable {
+        command.env(name, value);
+    }
+    let status = command.status().context("cargo cannot be started")?;
     ensure!(status.success(), "cargo {} failed", arguments.first().copied().unwrap_or_default());
     Ok(())
 }

@@ -29,7 +29,7 @@ use gristmill_types::{Clock, Micros};
 pub use data_dir::{DataDir, Holder, free_bytes};
 pub use error::DatabaseError;
 pub use migrate::{Migration, TableVersion};
-pub use postgres::{Heard, Listener, PostgresConfig};
+pub use postgres::{Heard, Listener, Migrations, PostgresConfig};
 pub use sql::{Dialect, Schema, Sql};
 pub use tx::Tx;
 pub use value::{Bind, FromValue, Kind, Row, Value};
@@ -144,7 +144,8 @@ impl Database {
     /// Brings the tables of one stage up to date, each migration in its own transaction.
     ///
     /// # Errors
-    /// [`DatabaseError::NewerSchema`] when a newer version of Gristmill wrote the file,
+    /// [`DatabaseError::NewerSchema`] when a newer version of Gristmill wrote the tables,
+    /// [`DatabaseError::OlderSchema`] when they are not up to date, and another process was to see to it,
     /// [`DatabaseError::ChangedMigration`] when an applied migration is not the one in this binary.
     pub async fn migrate(&self, schema: &Schema, migrations: &[Migration]) -> Result<(), DatabaseError> {
         migrate::run(self, schema, "stage", migrations).await
@@ -177,6 +178,14 @@ impl Database {
         match &*self.0 {
             Inner::Sqlite(file) => Some(&file.data_dir),
             Inner::Postgres(_) => None,
+        }
+    }
+
+    /// Who brings the tables up to date.
+    fn migrations(&self) -> Migrations {
+        match &*self.0 {
+            Inner::Sqlite(_) => Migrations::Apply,
+            Inner::Postgres(server) => server.migrations,
         }
     }
 

@@ -176,6 +176,30 @@ async fn a_cancellation_reaches_an_attempt_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_that_nobody_heard_are_made_up_for() {
+    let Some(mut bench) = Bench::postgres().await else { return };
+    let other = bench.another().await;
+    for round in 0..3 {
+        let id = bench.submit(&format!("r{round}")).await.id;
+        let lease = bench.claim().await.lease;
+        let mut watch = bench.ledger.watch(&project(), id, 2).await.unwrap();
+        // Every line is cut at the moment at which there is something to tell.
+        bench.server().psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity \
+             where query like 'LISTEN%' and datname = current_database()",
+        );
+        other.cancel(&project(), id, None).await.unwrap();
+        soon(bench.ledger.interrupted(&lease)).await;
+        let heard = soon(watch.next()).await;
+        assert!(
+            matches!(&heard, Some(Ok(WatchItem::Event(event))) if event.kind == EventKind::CancelRequested),
+            "{heard:?}"
+        );
+        bench.ledger.fail(&lease, &JobError::interrupted(), Observed::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_taken_elsewhere_interrupts_its_attempt() {
     let Some(mut bench) = Bench::postgres().await else { return };
     let id = bench.submit("r1").await.id;

@@ -72,6 +72,16 @@ pub enum DatabaseError {
         /// Newest version in this binary.
         known: i64,
     },
+    /// Not brought up to date yet.
+    #[error("the tables of `{stage}` are at version {found}, this program needs {known}: run `gristmill migrate`")]
+    OlderSchema {
+        /// Whose tables.
+        stage: String,
+        /// Version in the database.
+        found: i64,
+        /// Newest version in this binary.
+        known: i64,
+    },
     /// Applied migrations never change.
     #[error("migration {version} of `{stage}` is not the one that was applied: use the program that created the data")]
     ChangedMigration {
@@ -108,6 +118,7 @@ impl DatabaseError {
         match self {
             Self::Held { .. }
             | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
             | Self::ChangedMigration { .. }
             | Self::Url
             | Self::Refused(_)

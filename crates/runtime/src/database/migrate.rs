@@ -1,8 +1,10 @@
 //! Embedded migrations, one list and one table per stage.
 
+use std::time::{Duration, Instant};
+
 use gristmill_types::{Digest, Name};
 
-use super::{Database, DatabaseError, Dialect, Schema, Sql, Tx};
+use super::{Database, DatabaseError, Dialect, Migrations, Schema, Sql, Tx};
 use crate::values;
 
 /// One step of a stage's tables. Applied ones never change; later ones only add, until no running
@@ -28,7 +30,7 @@ pub struct TableVersion {
     pub version: i64,
 }
 
-const TABLE: &str = "create table if not exists {s}migration (
+const TABLE: &str = "create table {s}migration (
     part text not null, version bigint not null, name text not null, digest text not null, primary key (part, version))";
 const KNOWN: &str = "select version, digest from {s}migration where part = $1 order by version";
 /// Tables of applied migrations, by the prefix or the schema of their stage.
@@ -38,31 +40,57 @@ const SCHEMAS: &str = "select schemaname::text as stage from pg_tables where tab
 const NEWEST: &str = "select part, max(version) as version from {s}migration group by part order by part";
 const APPLIED: &str = "insert into {s}migration (part, version, name, digest) values ($1, $2, $3, $4)";
 
+/// How often to look whether somebody has applied a migration.
+const LOOK: Duration = Duration::from_millis(250);
+
 pub(super) async fn run(
     db: &Database,
     schema: &Schema,
     part: &'static str,
     migrations: &[Migration],
 ) -> Result<(), DatabaseError> {
+    let waits = match db.migrations() {
+        Migrations::Apply => None,
+        Migrations::Await(patience) => Some(Instant::now() + patience),
+    };
     loop {
         let mut tx = db.begin().await?;
+        tx.unbound().await?;
         // Of several processes that start together one applies, the others wait and find it done.
         tx.lock(schema, "migrations").await?;
-        tx.create_schema(schema).await?;
-        tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
-        let applied = check(&mut tx, schema, part, migrations).await?;
+        let begun = tx.has_table(schema, "migration").await?;
+        if !begun && waits.is_none() {
+            tx.create_schema(schema).await?;
+            tx.execute(&Sql::new(schema, TABLE), vec![]).await?;
+        }
+        let applied = match (begun, waits) {
+            (false, Some(_)) => 0,
+            _ => check(&mut tx, schema, part, migrations).await?,
+        };
         let Some(migration) = migrations.iter().find(|migration| migration.version > applied) else {
             return tx.commit().await;
         };
-        tx.execute_script(&Sql::new(schema, migration.sql)).await?;
-        tx.execute(
-            &Sql::new(schema, APPLIED),
-            values![part, migration.version, migration.name, Digest::of(migration.sql.as_bytes())],
-        )
-        .await?;
-        tx.commit().await?;
-        tracing::info!(stage = schema.stage(), version = migration.version, name = migration.name, "migration applied");
+        let Some(until) = waits else {
+            apply(tx, schema, part, migration).await?;
+            continue;
+        };
+        tx.rollback().await?;
+        if Instant::now() >= until {
+            let known = migrations.last().map_or(0, |migration| migration.version);
+            return Err(DatabaseError::OlderSchema { stage: schema.stage().to_owned(), found: applied, known });
+        }
+        tracing::info!(stage = schema.stage(), version = migration.version, "waiting for a migration");
+        tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
     }
+}
+
+async fn apply(mut tx: Tx, schema: &Schema, part: &'static str, migration: &Migration) -> Result<(), DatabaseError> {
+    tx.execute_script(&Sql::new(schema, migration.sql)).await?;
+    let digest = Digest::of(migration.sql.as_bytes());
+    tx.execute(&Sql::new(schema, APPLIED), values![part, migration.version, migration.name, digest]).await?;
+    tx.commit().await?;
+    tracing::info!(stage = schema.stage(), version = migration.version, name = migration.name, "migration applied");
+    Ok(())
 }
 
 pub(super) async fn versions(db: &Database) -> Result<Vec<TableVersion>, DatabaseError> {

@@ -25,6 +25,8 @@ pub use listen::{Heard, Listener};
 
 /// What this side waits beyond what the server allows a statement.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the statements of a migration may take, and how long others wait for them.
+const MIGRATION: Duration = Duration::from_secs(3_600);
 /// Oldest server whose SQL we speak.
 const OLDEST: i64 = 130_000;
 
@@ -42,8 +44,19 @@ pub struct PostgresConfig {
     pub acquire: Duration,
     /// How long a statement may wait for rows that another transaction holds.
     pub lock: Duration,
-    /// How long a statement may run.
+    /// How long a statement may run; those of migrations as long as they take.
     pub statement: Duration,
+    /// Who brings the tables up to date.
+    pub migrations: Migrations,
+}
+
+/// Who brings the tables of a database up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrations {
+    /// Every process that opens them and is newer.
+    Apply,
+    /// Somebody else, such as a job of the deployment: wait for it so long, then give up.
+    Await(Duration),
 }
 
 /// The connections of one process.
@@ -53,6 +66,7 @@ pub(super) struct Server {
     readers: PgPool,
     /// What this side waits for an answer.
     patience: Duration,
+    pub(super) migrations: Migrations,
     condemned: Arc<Condemned>,
 }
 
@@ -72,6 +86,8 @@ pub(super) struct Transaction {
     condemned: Arc<Condemned>,
     /// The connection cannot be used again.
     broken: bool,
+    /// A statement failed: the server undoes the transaction, and would answer a commit all the same.
+    failed: bool,
 }
 
 impl PostgresConfig {
@@ -84,14 +100,17 @@ impl PostgresConfig {
             acquire: Duration::from_secs(10),
             lock: Duration::from_secs(10),
             statement: Duration::from_secs(30),
+            migrations: Migrations::Apply,
         }
     }
 
     fn options(&self) -> Result<PgConnectOptions, DatabaseError> {
         // What is wrong with the URL is not repeated: a password may be in it.
         let options = PgConnectOptions::from_str(self.url.expose()).map_err(|_| DatabaseError::Url)?;
+        let named = options.get_application_name().is_some();
+        let options = if named { options } else { options.application_name("gristmill") };
         let millis = |limit: Duration| limit.as_millis().to_string();
-        Ok(options.application_name("gristmill").options([
+        Ok(options.options([
             ("lock_timeout", millis(self.lock)),
             ("statement_timeout", millis(self.statement)),
             // A process that was stopped in a transaction does not hold its locks for ever.
@@ -137,6 +156,7 @@ impl Server {
             readers: pool(config.readers).connect_lazy_with(reading),
             options,
             patience: config.statement.saturating_add(GRACE),
+            migrations: config.migrations,
             condemned,
         })
     }
@@ -148,6 +168,7 @@ impl Server {
             patience: self.patience,
             condemned: Arc::clone(&self.condemned),
             broken: false,
+            failed: false,
         };
         // Not `read write`: a server that is told to read only is obeyed.
         tx.run("begin isolation level read committed").await?;
@@ -242,6 +263,7 @@ impl Transaction {
         };
         if let Err(error) = &answer {
             self.broken |= self.condemned.judges(error);
+            self.failed = true;
         }
         answer
     }
@@ -290,6 +312,24 @@ impl Transaction {
         self.execute(&sql, values).await.map(drop)
     }
 
+    /// Lets the rest of the transaction take its time: others are told to wait for it.
+    pub(super) async fn unbound(&mut self) -> Result<(), DatabaseError> {
+        self.patience = MIGRATION;
+        let millis = MIGRATION.as_millis().to_string();
+        let sql = Sql::from(
+            "select set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true), \
+             set_config('idle_in_transaction_session_timeout', $1, true)",
+        );
+        self.fetch(&sql, vec![Value::Text(millis)]).await.map(drop)
+    }
+
+    /// Whether the schema has a table. Asked before one is made: whoever may only use tables can do without.
+    pub(super) async fn has_table(&mut self, schema: &Schema, table: &str) -> Result<bool, DatabaseError> {
+        let sql = Sql::from("select 1 as found from pg_tables where schemaname = $1 and tablename = $2");
+        let values = vec![Value::Text(schema.identifier()), Value::Text(table.to_owned())];
+        Ok(!self.fetch(&sql, values).await?.is_empty())
+    }
+
     /// Makes the schema, if it is not there: whoever may not make schemas may use one that is.
     pub(super) async fn schema(&mut self, schema: &Schema) -> Result<(), DatabaseError> {
         let known = Sql::from("select nspname from pg_namespace where nspname = $1");
@@ -301,6 +341,10 @@ impl Transaction {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DatabaseError> {
+        if self.failed {
+            let why = "a statement of the transaction had failed";
+            return Err(DatabaseError::Other(sqlx::Error::Protocol(why.into())));
+        }
         self.run("commit").await?;
         self.connection = None;
         Ok(())

@@ -114,6 +114,26 @@ impl Tx {
         }
     }
 
+    /// Lets the rest of the transaction take its time.
+    pub(super) async fn unbound(&mut self) -> Result<(), DatabaseError> {
+        match &mut self.0 {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(tx) => tx.unbound().await,
+        }
+    }
+
+    /// Whether the schema has a table.
+    pub(super) async fn has_table(&mut self, schema: &Schema, table: &str) -> Result<bool, DatabaseError> {
+        match &mut self.0 {
+            Inner::Sqlite(_) => {
+                let name = format!("{}_{table}", schema.identifier());
+                let sql = Sql::from("select 1 as found from sqlite_master where type = 'table' and name = $1");
+                Ok(!self.fetch(&sql, vec![Value::Text(name)]).await?.is_empty())
+            }
+            Inner::Postgres(tx) => tx.has_table(schema, table).await,
+        }
+    }
+
     /// Makes the place of the schema's tables.
     pub(super) async fn create_schema(&mut self, schema: &Schema) -> Result<(), DatabaseError> {
         match &mut self.0 {

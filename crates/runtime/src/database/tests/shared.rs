@@ -6,7 +6,7 @@ use gristmill_testpg::Server;
 use gristmill_types::{Clock, SystemClock};
 
 use super::*;
-use crate::database::{Heard, Tx};
+use crate::database::{Heard, Migrations, Tx};
 
 fn config(url: &str) -> PostgresConfig {
     PostgresConfig {
@@ -88,6 +88,40 @@ async fn processes_that_start_together_migrate_once() {
 }
 
 #[tokio::test]
+async fn who_may_not_migrate_waits_for_who_may() {
+    let Some(server) = Server::shared() else { return };
+    let ground = server.database();
+    let awaiting = |patience| PostgresConfig { migrations: Migrations::Await(patience), ..config(&ground.url()) };
+    let db = Database::connect(&awaiting(Duration::ZERO)).await.unwrap();
+    let error = db.migrate(&schema(), &[GRAIN, MORE]).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::OlderSchema { found: 0, known: 2, .. }), "{error:?}");
+    assert_eq!(ground.psql("select count(*) from pg_tables where tablename = 'migration'"), "0", "it made nothing");
+    let patient = Database::connect(&awaiting(Duration::from_secs(60))).await.unwrap();
+    let own = schema();
+    let (waited, applied) = tokio::join!(patient.migrate(&own, &[GRAIN, MORE]), async {
+        connect(&ground.url()).await.migrate(&schema(), &[GRAIN, MORE]).await
+    });
+    applied.unwrap();
+    waited.unwrap();
+    db.migrate(&schema(), &[GRAIN, MORE]).await.unwrap();
+    let error = db.migrate(&schema(), &[GRAIN]).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::NewerSchema { found: 2, known: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_whose_statement_failed_is_not_committed() {
+    let Some(server) = Server::shared() else { return };
+    let ground = server.database();
+    let db = with_grain(&ground.url()).await;
+    let mut tx = db.begin().await.unwrap();
+    let insert = Sql::new(&schema(), "insert into {s}grain (id) values ($1)");
+    tx.execute(&insert, values![3]).await.unwrap();
+    assert!(matches!(tx.execute(&insert, values![3]).await, Err(DatabaseError::Conflict(_))));
+    assert!(tx.commit().await.is_err(), "the server would say yes and keep nothing");
+    assert_eq!(count(&db).await, 2);
+}
+
+#[tokio::test]
 async fn a_schema_made_by_the_administrator_will_do() {
     let Some(server) = Server::shared() else { return };
     let ground = server.database();
@@ -99,8 +133,17 @@ async fn a_schema_made_by_the_administrator_will_do() {
     let other = Schema::new(&Name::new("other").unwrap());
     let error = db.migrate(&other, &[GRAIN]).await.unwrap_err();
     assert!(matches!(error, DatabaseError::Refused(_)), "{error:?}");
+    // One that may only use the tables finds them up to date.
+    ground.psql(
+        "create role reader login password 'x'; grant usage on schema mill_one to reader; \
+         grant select, insert, update, delete on all tables in schema mill_one to reader;",
+    );
+    let url = server.tcp_url(ground.name()).replace("gristmill:flour-and-water", "reader:x");
+    let reader = connect(&url).await;
+    reader.migrate(&schema(), &[GRAIN]).await.unwrap();
+    reader.close().await;
     db.close().await;
-    ground.psql("drop schema mill_one cascade; drop role miller;");
+    ground.psql("drop schema mill_one cascade; drop role miller; drop role reader;");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tonic::body::Body;
 
 use crate::tls::{ClientTls, Fault, of_client};
 
-/// How long an asked peer may take to answer a ping.
+/// How long an asked peer may take to answer a ping at most; no longer than the time between pings.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// What is looked at to see what a peer speaks that is not HTTP/2.
 const FIRST_BYTES: usize = 64;
@@ -103,7 +103,7 @@ where
         .timer(TokioTimer::new())
         .adaptive_window(true)
         .keep_alive_interval(target.keep_alive)
-        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_timeout(PING_TIMEOUT.min(target.keep_alive))
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(stream))
         .await

@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use gristmill_rpc::channel::Resolve;
 use gristmill_rpc::{
-    Auth, Channel, Problem, RemoteConfig, Request, Response, Server, ServerConfig, Services, Status, Surface,
+    Auth, Channel, ClientTlsConfig, Problem, RemoteConfig, Request, Response, Server, ServerConfig, Services, Status,
+    Surface,
 };
 use gristmill_runtime::Process;
 use gristmill_types::{ErrorCode, Permission};
@@ -20,6 +21,7 @@ use tonic::body::Body;
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
+use super::certs::Ca;
 use super::probe::path;
 
 /// A read, which may be repeated, and a change, which may not: services of the real contracts' names, so
@@ -295,4 +297,32 @@ async fn a_name_that_is_not_known_is_said() {
     let real = Channel::open(&RemoteConfig { attempts: 1, ..RemoteConfig::new("http://no-such-host.invalid:1") });
     let status = ask(&real.unwrap(), READ, "").await.unwrap_err();
     assert_eq!(Problem::from(&status).reason, "UNKNOWN_HOST", "{status}");
+}
+
+#[tokio::test]
+async fn a_frozen_server_is_found_out() {
+    // It takes connections and never says a word, as a stopped process does.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            taken.push(stream);
+        }
+    });
+    let ca = Ca::new();
+    let cases = [("http", ClientTlsConfig::default(), "CONNECTION_LOST"), ("https", ca.client(), "CONNECT_TIMEOUT")];
+    for (scheme, tls, reason) in cases {
+        let config = RemoteConfig {
+            tls,
+            attempts: 1,
+            keep_alive_seconds: 1,
+            connect_seconds: 1,
+            ..RemoteConfig::new(format!("{scheme}://{address}"))
+        };
+        let channel = Channel::open(&config).unwrap();
+        let call = tokio::time::timeout(Duration::from_secs(20), ask(&channel, READ, "")).await;
+        let status = call.expect("without a deadline of its own").unwrap_err();
+        assert_eq!((status.code(), Problem::from(&status).reason.as_ref()), (Code::Unavailable, reason), "{status}");
+    }
 }

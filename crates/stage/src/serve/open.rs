@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use gristmill_rpc::Auth;
 use gristmill_rpc::auth::Tokens;
+use gristmill_rpc::error::chain;
 use gristmill_runtime::Process;
-use gristmill_runtime::database::{DataDir, Database};
+use gristmill_runtime::config::resolve;
+use gristmill_runtime::database::{DataDir, Database, PostgresConfig};
 use gristmill_runtime::slots::Slots;
 use gristmill_store::{Location, Store, StoreConfig};
 
@@ -56,13 +58,15 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
 }
 
-/// The database: SQLite in the data directory.
+/// The database: SQLite in the data directory, or the PostgreSQL server whose URL is named.
 pub(super) async fn database<K: Keys>(config: &Config<K>, dir: &Arc<DataDir>) -> Result<Database, Failure> {
     match &config.database {
         None => crate::open_database(dir).await,
-        Some(_) => Err(Failure::usage(
-            "database: a database server is not supported; leave the key out for SQLite in the data directory",
-        )),
+        Some(reference) => {
+            let url = resolve(reference).map_err(|error| Failure::usage(format!("database: {error}")))?;
+            let connected = Database::connect(&PostgresConfig::new(url)).await;
+            connected.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
+        }
     }
 }
 

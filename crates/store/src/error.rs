@@ -22,7 +22,7 @@ pub enum StoreError {
         /// What is not so.
         problem: Problem,
         /// What the service said.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// No manifest has this digest in this project.
     #[error("project `{project}` has no artifact {artifact}: check the digest, or it was collected as garbage")]

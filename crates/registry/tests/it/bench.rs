@@ -79,6 +79,11 @@ impl Bench {
         RegistryServiceClient::new(self.routes.channel_as(principal))
     }
 
+    /// A folder for files of the test.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub fn client(&self) -> RegistryServiceClient<Channel> {
         RegistryServiceClient::new(self.channel.clone())
     }

@@ -1,5 +1,7 @@
 //! Two processes over the same tables.
 
+use std::process::{Command, Output};
+
 use futures::StreamExt;
 use gristmill_registry::{AliasChange, Expected, Registry, RegistryConfig, RegistryError};
 use gristmill_stage::StageDeps;
@@ -41,4 +43,28 @@ async fn moves_are_compared_and_heard_across_processes() {
         let heard = tokio::time::timeout(std::time::Duration::from_secs(60), moves.next()).await;
         assert_eq!(heard.expect("told in time").unwrap().unwrap().to, stands);
     }
+}
+
+/// `gristmill-registry migrate` on the database that `url` names.
+fn migrate(bench: &Bench, url: &str) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_gristmill-registry"));
+    program.arg("migrate").env("GRISTMILL_DATA_DIR", bench.folder().join("program")).env("TABLES", url);
+    program.env("GRISTMILL_DATABASE", "env:TABLES").output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_migrates_a_database_server() {
+    let bench = Bench::new().await;
+    let Some(server) = gristmill_testpg::Server::shared() else { return };
+    let ground = server.database();
+    for line in ["registry stage: 0 -> 1", "registry stage: 1 -> 1"] {
+        let output = migrate(&bench, &ground.url());
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && told.contains(line), "{output:?}");
+    }
+    let url = server.tcp_url("nowhere");
+    let output = migrate(&bench, &url);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("refuses") && !told.contains("flour-and-water"), "{told}");
 }

@@ -62,11 +62,16 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
 }
 
-/// The database: a PostgreSQL server, or SQLite in the data directory.
+/// The database: SQLite in the data directory, or the PostgreSQL server whose URL is named.
 pub(super) async fn database<K: Keys>(config: &Config<K>, dir: &Arc<DataDir>) -> Result<Database, Failure> {
-    let Some(url) = &config.database else { return crate::open_database(dir).await };
-    let url = PostgresConfig::new(resolve(url)?);
-    Database::connect(&url).await.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
+    match &config.database {
+        None => crate::open_database(dir).await,
+        Some(reference) => {
+            let url = resolve(reference).map_err(|error| Failure::usage(format!("database: {error}")))?;
+            let connected = Database::connect(&PostgresConfig::new(url)).await;
+            connected.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
+        }
+    }
 }
 
 /// A worker elsewhere has none.

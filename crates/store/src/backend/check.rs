@@ -22,7 +22,7 @@ pub(super) async fn usable(backend: &Backend, place: &str) -> Result<bool, Store
     let unusable = |otherwise: Problem| {
         move |source: Error| {
             let problem = problem(&source).unwrap_or(otherwise);
-            StoreError::Unusable { place: place.to_owned(), problem, source }
+            StoreError::Unusable { place: place.to_owned(), problem, source: Box::new(source) }
         }
     };
     let Backend { objects, patience, .. } = backend;

@@ -8,8 +8,8 @@ use tonic::Code;
 use crate::support::Bench;
 
 /// A stage that leaves its trials to workers elsewhere.
-const NONE: Settings = Settings { trial_workers: 0, trial_threads: 1 };
-const TWO: Settings = Settings { trial_workers: 2, trial_threads: 1 };
+const NONE: Settings = Settings::new(0, 1);
+const TWO: Settings = Settings::new(2, 1);
 
 fn object(key: &str, value: &str) -> ScaledObjectRef {
     ScaledObjectRef { scaler_metadata: [(key.to_owned(), value.to_owned())].into(), ..Default::default() }

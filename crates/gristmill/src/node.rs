@@ -16,9 +16,11 @@ use gristmill_runtime::database::DataDir;
 use gristmill_runtime::slots::Slots;
 use gristmill_serving::ServingConfig;
 use gristmill_stage::memory::InEngineThreads;
+use gristmill_stage::serve::StoreSettings;
 use gristmill_stage::{Assembled, Host, Mounted, Ports, StageDeps, Surroundings};
-use gristmill_store::{Location, RootProvider, StoreConfig};
+use gristmill_store::RootProvider;
 use gristmill_training::Settings as Trials;
+use gristmill_types::SecretRef;
 
 use crate::failure::Failure;
 use roots::LedgerRoots;
@@ -31,6 +33,10 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct NodeOptions {
     /// Trials at a time; one per CPU if not said.
     pub workers: Option<usize>,
+    /// Where the URL of a database server is; none for SQLite in the data directory.
+    pub database: Option<SecretRef>,
+    /// Where artifacts are: in the data directory unless said.
+    pub store: StoreSettings,
     /// How callers over the network are told.
     pub auth: Auth,
     /// Bounds of the server.
@@ -41,7 +47,14 @@ pub struct NodeOptions {
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { workers: None, auth: Auth::LoopbackOnly, server: ServerConfig::default(), serving: false }
+        Self {
+            workers: None,
+            database: None,
+            store: StoreSettings::default(),
+            auth: Auth::LoopbackOnly,
+            server: ServerConfig::default(),
+            serving: false,
+        }
     }
 }
 
@@ -100,6 +113,11 @@ impl Node {
         self.routes.channel_as(gristmill_rpc::Principal::local())
     }
 
+    /// `http`, or `https` where the ports speak TLS.
+    pub fn scheme(&self) -> &'static str {
+        self.host.server().scheme()
+    }
+
     /// Drains: no new work, what runs has a moment to finish and is then given back, the last rows of
     /// the prediction log are written.
     pub async fn stop(self) {
@@ -108,9 +126,9 @@ impl Node {
 }
 
 async fn deps(dir: &Arc<DataDir>, options: &NodeOptions, process: &Process) -> Result<StageDeps, Failure> {
-    let database = gristmill_stage::open_database(dir).await?;
-    let location = Location::Local(dir.path().join("store"));
-    let store = gristmill_stage::open_store(&StoreConfig::new(location, dir.path().join("cache")), process).await?;
+    let database = gristmill_stage::open_database(dir, options.database.as_ref()).await?;
+    let store = options.store.located(dir.path().join("store"), dir.path())?;
+    let store = gristmill_stage::open_store(&store, process).await?;
     // More trials at a time than CPUs were asked for: let them share.
     let detected = Slots::detected();
     let wanted = options.workers.and_then(NonZeroUsize::new).filter(|workers| workers.get() > detected.total());

@@ -7,10 +7,11 @@ use gristmill_jobs::{Ledger, LedgerError, Options, SqlLedger, Workers};
 use gristmill_rpc::Services;
 use gristmill_rpc::error::chain;
 use gristmill_runtime::Process;
-use gristmill_runtime::database::{DataDir, Database, DatabaseError};
+use gristmill_runtime::config::resolve;
+use gristmill_runtime::database::{DataDir, Database, DatabaseError, PostgresConfig};
 use gristmill_runtime::slots::Slots;
 use gristmill_store::{Store, StoreConfig};
-use gristmill_types::Name;
+use gristmill_types::{Name, SecretRef};
 
 use crate::Failure;
 
@@ -53,12 +54,17 @@ pub async fn open_store(config: &StoreConfig, process: &Process) -> Result<Store
     opened.map_err(|error| Failure::failed(chain(&error)))
 }
 
-/// The database in a data directory.
+/// The database: SQLite in the data directory, or the PostgreSQL server whose URL is at `url`.
 ///
 /// # Errors
-/// The file cannot be opened, or a newer program wrote it.
-pub async fn open_database(dir: &Arc<DataDir>) -> Result<Database, Failure> {
-    dir.database(DATABASE).await.map_err(|error| Failure::failed(chain(&error)))
+/// The file cannot be opened, the server not be reached, or a newer program wrote it.
+pub async fn open_database(dir: &Arc<DataDir>, url: Option<&SecretRef>) -> Result<Database, Failure> {
+    let Some(url) = url else {
+        return dir.database(DATABASE).await.map_err(|error| Failure::failed(chain(&error)));
+    };
+    let url = resolve(url).map_err(|error| Failure::usage(format!("database: {error}")))?;
+    let connected = Database::connect(&PostgresConfig::new(url)).await;
+    connected.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
 }
 
 impl StageDeps {

@@ -80,11 +80,10 @@ async fn serve<P: Program>(flags: &Flags) -> Result<(), Failure> {
     let dir = crate::data_dir(&config.data_dir)?;
     let peers = Peers::connect(&config)?;
     let parts = Parts::open(&config, &process).await?;
-    let database = open::database(&config, &dir).await?;
+    let database = crate::open_database(&dir, config.database.as_ref()).await?;
     let deps = StageDeps { store: parts.store, database, slots: parts.slots.clone(), process: process.clone() };
     let mounted = config.own.open(&deps, &peers).await?;
-    let announce =
-        |at: Option<&str>| dir.announce(at.map(|at| format!("http://{at}")).as_deref()).map_err(Failure::failed);
+    let announce = |at: Option<&str>| dir.announce(at).map_err(Failure::failed);
     around(&config, mounted, parts.slots, &process, peers, announce).await?;
     dir.announce(None).map_err(Failure::failed)
 }
@@ -131,7 +130,8 @@ async fn around<K: Keys>(
     let mut host = Host::build(mounted, &LocalRoutes::new(), around).await?;
     let ports = host.listen(&config.grpc, &config.http).await?;
     let (grpc, http) = (ports.grpc_address()?, ports.http_address()?);
-    bound(grpc.as_deref())?;
+    let endpoint = grpc.as_ref().map(|at| format!("{}://{at}", host.server().scheme()));
+    bound(endpoint.as_deref())?;
     host.start();
     tracing::info!(program = K::BINARY, grpc, http, version = env!("CARGO_PKG_VERSION"), "serving");
     let grace = Duration::from_secs(config.drain_seconds);

@@ -1,13 +1,12 @@
 //! `up`: every stage in one process, on two ports.
 
-use std::path::PathBuf;
-
-use gristmill_rpc::auth::Tokens;
-use gristmill_rpc::{Auth, ServerConfig};
+use gristmill_rpc::{AuthConfig, ServerConfig};
 use gristmill_runtime::Process;
 use gristmill_runtime::config::{Loaded, Sources, load};
 use gristmill_runtime::database::DataDir;
 use gristmill_runtime::telemetry::{self, ENDPOINT_VARIABLE, LogFormat, TelemetryConfig};
+use gristmill_stage::serve::StoreSettings;
+use gristmill_types::SecretRef;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Global, Up};
@@ -27,7 +26,7 @@ const ELSEWHERE: [&str; 6] = [
 ];
 
 /// The settings of a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct UpConfig {
     /// Address of the gRPC services.
@@ -36,8 +35,12 @@ struct UpConfig {
     http: String,
     /// Trials at a time; 0 for one per CPU.
     workers: usize,
-    /// File of token hashes.
-    tokens: Option<PathBuf>,
+    /// Where the URL of a database server is; none for SQLite in the data directory.
+    database: Option<SecretRef>,
+    /// Where artifacts are: in the data directory unless said.
+    store: StoreSettings,
+    /// How callers are told.
+    auth: AuthConfig,
     server: ServerConfig,
     telemetry: TelemetryConfig,
 }
@@ -48,7 +51,9 @@ impl Default for UpConfig {
             grpc: "127.0.0.1:7700".into(),
             http: "127.0.0.1:7780".into(),
             workers: 0,
-            tokens: None,
+            database: None,
+            store: StoreSettings::default(),
+            auth: AuthConfig::default(),
             server: ServerConfig::default(),
             telemetry: TelemetryConfig { log: "info".into(), log_format: LogFormat::Text },
         }
@@ -69,13 +74,12 @@ pub async fn run(global: &Global, up: Up, process: Process) -> Result<Exit, Fail
     let endpoint = std::env::var(ENDPOINT_VARIABLE).ok();
     let _telemetry = telemetry::init("gristmill", &config.telemetry, endpoint.as_deref()).map_err(Failure::usage)?;
     process.shutdown.listen()?;
-    let auth = match &config.tokens {
-        Some(path) => Auth::Tokens(std::sync::Arc::new(Tokens::read(path).map_err(Failure::usage)?)),
-        None => Auth::LoopbackOnly,
-    };
+    let auth = config.auth.open(&process).await.map_err(Failure::usage)?;
     let dir = gristmill_stage::data_dir(&data_dir(global.data_dir.as_deref())?)?;
     let options = NodeOptions {
         workers: (config.workers > 0).then_some(config.workers),
+        database: config.database.clone(),
+        store: config.store.clone(),
         auth,
         server: config.server.clone(),
         serving: true,
@@ -89,7 +93,7 @@ pub async fn run(global: &Global, up: Up, process: Process) -> Result<Exit, Fail
 async fn serve(node: &Node, config: &UpConfig, dir: &DataDir) -> Result<Exit, Failure> {
     let ports = node.listen(&config.grpc, &config.http).await?;
     let (grpc_at, http_at) = (ports.grpc_address()?, ports.http_address()?);
-    let endpoint = grpc_at.as_ref().map(|at| format!("http://{at}"));
+    let endpoint = grpc_at.as_ref().map(|at| format!("{}://{at}", node.scheme()));
     dir.announce(endpoint.as_deref()).map_err(Failure::failed)?;
     tracing::info!(grpc = grpc_at, http = http_at, data_dir = %dir.path().display(), "ready");
     node.serve(ports).await;
@@ -107,7 +111,7 @@ fn settings(global: &Global, up: &Up) -> Result<Loaded<UpConfig>, Failure> {
     flag("grpc", up.grpc.clone());
     flag("http", up.http.clone());
     flag("workers", up.workers.map(|workers| workers.to_string()));
-    flag("tokens", up.tokens.as_ref().map(|path| path.display().to_string()));
+    flag("auth.tokens", up.tokens.as_ref().map(|path| path.display().to_string()));
     flag("server.insecure", up.insecure.then(|| "true".to_owned()));
     flag("telemetry.log", global.log.clone());
     let sources =

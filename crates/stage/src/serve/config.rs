@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gristmill_rpc::auth::AuthConfig;
 use gristmill_rpc::{ClientTlsConfig, ServerConfig, TlsConfig};
 use gristmill_runtime::telemetry::{ENDPOINT_VARIABLE, LogFormat, TelemetryConfig};
-use gristmill_store::RemoteConfig;
+use gristmill_store::{Location, RemoteConfig, StoreConfig};
 use gristmill_types::SecretRef;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Keys;
+use crate::Failure;
 
 /// The folder of all stages' data on a machine. Not the all-in-one's: its garbage collection asks only the stages
 /// of its own process, and must not find artifacts that others name.
@@ -79,6 +80,27 @@ impl Default for StoreSettings {
             grace_seconds: 24 * 3600,
             remote: RemoteConfig::default(),
         }
+    }
+}
+
+impl StoreSettings {
+    /// The store that is meant: that of the URL, else the folder `local`; its cache in `data_dir` unless
+    /// another folder is named.
+    ///
+    /// # Errors
+    /// The URL is none. Which there are is the store's to say.
+    pub fn located(&self, local: PathBuf, data_dir: &Path) -> Result<StoreConfig, Failure> {
+        let at = match self.url.as_str() {
+            "" => Location::Local(local),
+            url => url.parse().map_err(|error| Failure::usage(format!("store.url: {error}")))?,
+        };
+        let cache_dir = self.cache_dir.clone().unwrap_or_else(|| data_dir.join("cache"));
+        Ok(StoreConfig {
+            cache_bytes: self.cache_bytes,
+            grace_seconds: self.grace_seconds,
+            remote: self.remote.clone(),
+            ..StoreConfig::new(at, cache_dir)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use gristmill_runtime::Process;
 use gristmill_runtime::database::TableVersion;
 
 use super::command::print;
-use super::{Flags, Parts, Peers, Program, begin, open};
+use super::{Flags, Parts, Peers, Program, begin};
 use crate::{Failure, StageDeps};
 
 /// Tables of one stage and how far they were and are.
@@ -44,7 +44,7 @@ pub(super) async fn run<P: Program>(flags: &Flags) -> Result<(), Failure> {
     let dir = crate::data_dir(&config.data_dir)?;
     let peers = Peers::connect(&config)?;
     let parts = Parts::open(&config, &process).await?;
-    let database = open::database(&config, &dir).await?;
+    let database = crate::open_database(&dir, config.database.as_ref()).await?;
     let failed = |error: gristmill_runtime::database::DatabaseError| Failure::failed(chain(&error));
     let before = database.table_versions().await.map_err(failed)?;
     let deps = StageDeps { store: parts.store, database: database.clone(), slots: parts.slots, process };

@@ -2,15 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use gristmill_rpc::ServerConfig;
-use gristmill_rpc::error::chain;
 use gristmill_runtime::Process;
-use gristmill_runtime::config::resolve;
-use gristmill_runtime::database::{DataDir, Database, PostgresConfig};
 use gristmill_runtime::slots::Slots;
-use gristmill_store::{Location, Store, StoreConfig};
+use gristmill_store::{Store, StoreConfig};
 
 use super::{Config, Keys};
 use crate::Failure;
@@ -38,40 +34,16 @@ impl Parts {
     }
 }
 
-/// The store's settings. Which kinds of address there are is the store's to say.
+/// The store's settings: the folder `store` beside the data directory unless another place is named.
 fn store<K: Keys>(config: &Config<K>) -> Result<StoreConfig, Failure> {
-    let told = &config.store;
     let data_dir = absolute(config.data_dir.clone())?;
-    let url = if told.url.is_empty() {
-        let beside = data_dir.parent().map(|above| above.join("store"));
-        Location::Local(beside.ok_or_else(|| Failure::usage("store.url: name the place of artifacts"))?)
-    } else {
-        told.url.parse().map_err(|error| Failure::usage(format!("store.url: {error}")))?
-    };
-    let cache_dir = told.cache_dir.clone().unwrap_or_else(|| data_dir.join("cache"));
-    let bounds = StoreConfig::new(url, cache_dir);
-    Ok(StoreConfig {
-        cache_bytes: told.cache_bytes,
-        grace_seconds: told.grace_seconds,
-        remote: told.remote.clone(),
-        ..bounds
-    })
+    let beside = data_dir.parent().map(|above| above.join("store"));
+    let beside = beside.ok_or_else(|| Failure::usage("store.url: name the place of artifacts"))?;
+    config.store.located(beside, &data_dir)
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
-}
-
-/// The database: SQLite in the data directory, or the PostgreSQL server whose URL is named.
-pub(super) async fn database<K: Keys>(config: &Config<K>, dir: &Arc<DataDir>) -> Result<Database, Failure> {
-    match &config.database {
-        None => crate::open_database(dir).await,
-        Some(reference) => {
-            let url = resolve(reference).map_err(|error| Failure::usage(format!("database: {error}")))?;
-            let connected = Database::connect(&PostgresConfig::new(url)).await;
-            connected.map_err(|error| Failure::failed(format!("database: {}", chain(&error))))
-        }
-    }
 }
 
 /// A worker elsewhere has none.

@@ -14,7 +14,9 @@ pub fn provide() -> Option<(&'static str, &'static str)> {
     match Binaries::find() {
         Some(_) => Some((REQUIRE, "1")),
         None => {
-            eprintln!("no PostgreSQL server is installed: its tests are left out (`apt-get install postgresql` has one)");
+            eprintln!(
+                "no PostgreSQL server is installed: its tests are left out (`apt-get install postgresql` has one)"
+            );
             None
         }
     }

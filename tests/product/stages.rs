@@ -131,6 +131,28 @@ fn killed_processes_come_back_and_the_run_goes_on() {
 }
 
 #[test]
+fn drained_processes_give_their_work_back() {
+    let expected = all_in_one();
+    let desk = Desk::new();
+    desk.write("d.csv", small_csv(ROWS));
+    let mut stages = Stages::all(&desk);
+    let at = stages.endpoints();
+    let mut child = desk.command(&through(&RUN, &at)).stdout(std::process::Stdio::null()).spawn().unwrap();
+    wait_for_step(&desk, &at, "training", &mut child);
+    let (code, log) = stages.end("training");
+    assert_eq!(code, 0, "{log}");
+    stages.start("training", &["--set", "drain_seconds=0"]);
+    stages.wait_ready("training");
+    let (code, log) = stages.end("training");
+    assert_eq!(code, 0, "{log}");
+    stages.start("training", &[]);
+    // The command has only waited.
+    assert!(child.wait().unwrap().success());
+    let run = desk.ok(&through(&["runs", "show", "last", "--output", "json"], &at)).json();
+    assert_eq!(digests(&run), digests(&expected));
+}
+
+#[test]
 fn workers_without_a_database_give_the_same_leaderboard() {
     let expected = all_in_one();
     let desk = Desk::new();

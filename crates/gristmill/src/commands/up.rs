@@ -95,7 +95,7 @@ async fn serve(node: &Node, config: &UpConfig, dir: &DataDir) -> Result<Exit, Fa
     let (grpc_at, http_at) = (ports.grpc_address()?, ports.http_address()?);
     let endpoint = grpc_at.as_ref().map(|at| format!("{}://{at}", node.scheme()));
     dir.announce(endpoint.as_deref()).map_err(Failure::failed)?;
-    tracing::info!(grpc = grpc_at, http = http_at, data_dir = %dir.path().display(), "ready");
+    tracing::info!(grpc = grpc_at.as_deref().map(tracing::field::display), http = http_at.as_deref().map(tracing::field::display), data_dir = %dir.path().display(), "ready");
     node.serve(ports).await;
     dir.announce(None).map_err(Failure::failed)?;
     Ok(Exit::Done)

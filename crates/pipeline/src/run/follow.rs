@@ -202,8 +202,11 @@ fn span_if_found(open: &Open, job: &Job) -> Option<Span> {
     before.then_some(Span { started_at: job.created_at, ended_at: job.finished_at })
 }
 
+/// Whether the stage is away rather than refusing. A status with a source was made here, of a connection that broke
+/// (whatever its code: a process killed in the middle of an answer gives CANCELLED or INTERNAL); a stage's own has none.
 fn is_away(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::ResourceExhausted)
+    std::error::Error::source(status).is_some()
+        || matches!(status.code(), Code::Unavailable | Code::Unknown | Code::ResourceExhausted)
 }
 
 /// A stage's refusal as it ends the run's attempt.

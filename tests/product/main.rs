@@ -3,5 +3,8 @@
 mod bad_input;
 mod commands;
 mod cycle;
+mod outside;
 mod resume;
 mod serve;
+mod settings;
+mod stages;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use gristmill_tests::{Desk, small_csv};
 use serde_json::Value;
 
-fn digests(run: &Value) -> BTreeSet<String> {
+/// Every artifact of a run.
+pub fn digests(run: &Value) -> BTreeSet<String> {
     run["artifacts"].as_array().unwrap().iter().map(|a| format!("{}/{}", a["kind"], a["digest"])).collect()
 }
 

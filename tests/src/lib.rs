@@ -1,4 +1,4 @@
-//! Runs the built binary in a folder of its own.
+//! Runs the built binaries in a folder of their own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up fails its test where it stands")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub mod stages;
 
 /// A user's folder, removed at the end.
 #[derive(Debug)]
@@ -48,15 +50,15 @@ impl Ran {
     }
 }
 
-/// The built binary beside this test's own.
-fn binary() -> PathBuf {
+/// The built binary `name` beside this test's own.
+fn binary(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     if path.ends_with("deps") {
         path.pop();
     }
-    let path = path.join("gristmill");
-    assert!(path.exists(), "build the binary first: cargo build -p gristmill (not at {})", path.display());
+    let path = path.join(name);
+    assert!(path.exists(), "build the binaries first: cargo build --workspace (not at {})", path.display());
     path
 }
 
@@ -91,15 +93,29 @@ impl Desk {
 
     /// The command, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.command_of("gristmill", args)
+    }
+
+    /// The command of another of our programs, not yet started.
+    pub fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(binary(program));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env_remove("GRISTMILL_DATA_DIR").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env("NO_COLOR", "1");
+        // What tells the tests something must not tell the programs.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GRISTMILL_")) {
+            command.env_remove(name);
+        }
+        command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env("NO_COLOR", "1");
         command
     }
 
     /// Runs to the end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// Runs another of our programs to the end.
+    pub fn run_of(&self, program: &str, args: &[&str]) -> Ran {
+        Ran::of(self.command_of(program, args).output().unwrap())
     }
 
     /// Runs to the end and asserts that it was done.
@@ -111,7 +127,6 @@ impl Desk {
 
     /// Starts `up` on free ports and waits until it is ready.
     pub fn up(&self) -> Up {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (grpc, http) = (free(), free());
         let mut command = self.command(&["up", "--grpc", &grpc.to_string(), "--http", &http.to_string()]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -153,19 +168,7 @@ impl Up {
     }
 
     fn try_http(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.http, Duration::from_secs(2)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        let (host, length) = (self.http, body.len());
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        )
-        .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split_whitespace().nth(1)?.parse().ok()?;
-        Some((status, body.to_owned()))
+        http(self.http, method, path, body)
     }
 
     /// The process id.
@@ -185,6 +188,28 @@ impl Drop for Up {
     fn drop(&mut self) {
         let _ = self.stop();
     }
+}
+
+/// Status and body of one request, if it was answered.
+pub fn http(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// An address of this machine that nobody listens on.
+pub fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A CSV of `rows` rows whose target `y` depends on `a` and `city`.

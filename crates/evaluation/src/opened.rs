@@ -27,6 +27,7 @@ const INSERT: &str = "insert into {s}test_open (project, model_name, number, tes
 #[derive(Debug, Clone)]
 pub(crate) struct Opened {
     database: Database,
+    schema: Schema,
     count: Sql,
     insert: Sql,
 }
@@ -45,7 +46,7 @@ impl Opened {
     pub(crate) async fn open(database: Database, stage: &Name) -> Result<Self, DatabaseError> {
         let schema = Schema::new(stage);
         database.migrate(&schema, MIGRATIONS).await?;
-        Ok(Self { count: Sql::new(&schema, COUNT), insert: Sql::new(&schema, INSERT), database })
+        Ok(Self { count: Sql::new(&schema, COUNT), insert: Sql::new(&schema, INSERT), database, schema })
     }
 
     /// Tests opened so far under `model_name`.
@@ -57,6 +58,8 @@ impl Opened {
     /// Writes one opening. If another evaluation of the same name was committed since the number was read, the attempt
     /// is repeated, so that every report shows the true number.
     pub(crate) async fn write(&self, tx: &mut Tx, opening: &Opening<'_>) -> Result<(), JobError> {
+        // Where others write at the same time, the count must still be true at the insert.
+        tx.lock(&self.schema, &format!("opened {} {}", opening.project, opening.model_name)).await?;
         let row = tx.fetch_optional(&self.count, values![opening.project.clone(), opening.model_name]).await?;
         let before = number(row.map(|row| row.get("opened")).transpose()?)?;
         if before.saturating_add(1) != opening.number {

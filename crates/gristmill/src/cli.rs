@@ -21,7 +21,7 @@ pub struct Global {
     /// Folder of database and artifacts [default: the nearest `.gristmill` upwards, else a new one here]
     #[arg(long, global = true, env = "GRISTMILL_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Address of a server to use instead of this machine's
+    /// Address of a server to use instead of this machine's; or one per stage: STAGE=http://HOST:PORT,…
     #[arg(long, global = true, env = "GRISTMILL_ENDPOINT", value_name = "http://HOST:PORT")]
     pub endpoint: Option<String>,
     /// Where the token for that server is: `env:NAME` or `file:PATH`

@@ -1,85 +1,14 @@
-//! How a command ends: what is printed and which exit code the shell sees.
-
-use std::fmt;
-use std::process::ExitCode;
+//! How a command ends: as every program does, or as a job says.
 
 use gristmill_proto::job::JobError;
-use gristmill_rpc::{Problem, Status};
-use gristmill_types::ErrorCode;
-
-/// The exit codes, documented in the README and stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// It failed.
-    Failed = 1,
-    /// The command or a file was wrong: nothing was tried.
-    Usage = 2,
-    /// A gate, a schema or a monitor said no; everything worked.
-    Refused = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// A command that did not end well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What the shell sees.
-    pub exit: Exit,
-    /// What was wrong and what to do.
-    pub message: String,
-}
-
-impl Failure {
-    /// The command or a file was wrong.
-    pub fn usage(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string() }
-    }
-
-    /// It failed.
-    pub fn failed(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Failed, message: message.to_string() }
-    }
-
-    /// A job that ended without a result. Data that does not fit its schema is a refusal, not a failure.
-    pub fn job(what: &str, error: Option<&JobError>) -> Self {
-        let Some(error) = error else { return Self::failed(format!("{what} ended without a result")) };
-        let exit = if error.reason == ANOMALIES { Exit::Refused } else { Exit::Failed };
-        Self { exit, message: format!("{what}: {} ({})", error.message, error.reason) }
-    }
-}
+pub use gristmill_stage::{Exit, Failure};
 
 /// Reason of an ingestion whose data does not fit the expected schema.
 pub const ANOMALIES: &str = "SCHEMA_ANOMALIES";
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        let exit = if problem.code == ErrorCode::InvalidArgument { Exit::Usage } else { Exit::Failed };
-        Self { exit, message: problem.to_string() }
-    }
-}
-
-impl From<Status> for Failure {
-    fn from(status: Status) -> Self {
-        Self::from(Problem::from(&status))
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::failed(error)
-    }
+/// A job that ended without a result. Data that does not fit its schema is a refusal, not a failure.
+pub fn job(what: &str, error: Option<&JobError>) -> Failure {
+    let Some(error) = error else { return Failure::failed(format!("{what} ended without a result")) };
+    let exit = if error.reason == ANOMALIES { Exit::Refused } else { Exit::Failed };
+    Failure { exit, message: format!("{what}: {} ({})", error.message, error.reason) }
 }

@@ -3,7 +3,6 @@
 mod cli;
 mod commands;
 mod failure;
-mod memory;
 mod names;
 mod node;
 mod output;
@@ -11,12 +10,14 @@ mod progress;
 mod report;
 mod session;
 mod transfer;
+mod ways;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use gristmill_runtime::Process;
 use gristmill_runtime::telemetry::{self, ENDPOINT_VARIABLE, TelemetryConfig};
+use gristmill_stage::memory;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure};

@@ -6,24 +6,23 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_jobs::{Running, Workers};
+use futures::FutureExt;
 use gristmill_pipeline::Channels;
 use gristmill_registry::RegistryConfig;
 use gristmill_rpc::channel::LocalRoutes;
-use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Services};
+use gristmill_rpc::{Auth, Channel, ServerConfig};
+use gristmill_runtime::Process;
 use gristmill_runtime::database::DataDir;
 use gristmill_runtime::slots::Slots;
-use gristmill_runtime::{Process, Shutdown};
-use gristmill_serving::{Serving, ServingConfig};
-use gristmill_stage::{Assembled, StageDeps};
-use gristmill_store::{Location, RootProvider, Store, StoreConfig};
+use gristmill_serving::ServingConfig;
+use gristmill_stage::memory::InEngineThreads;
+use gristmill_stage::{Assembled, Host, Mounted, Ports, StageDeps, Surroundings};
+use gristmill_store::{Location, RootProvider, StoreConfig};
 use gristmill_training::Settings as Trials;
 
 use crate::failure::Failure;
 use roots::LedgerRoots;
 
-/// The database of all stages in the data directory.
-pub const DATABASE: &str = "gristmill";
 /// How long jobs under way may go on after a drain began; then they are given back.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -47,34 +46,21 @@ impl Default for NodeOptions {
 }
 
 /// Every stage, started.
+#[derive(Debug)]
 pub struct Node {
-    server: Arc<Server>,
+    host: Host,
     routes: LocalRoutes,
-    running: Vec<Running>,
-    serving: Serving,
-    shutdown: Shutdown,
-    /// Ends with the node.
-    _at_rest: tokio::task::JoinSet<()>,
-}
-
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("server", &self.server).finish_non_exhaustive()
-    }
 }
 
 /// The stages before the server around them exists.
 struct Stages {
-    services: Services,
-    workers: Vec<Workers>,
+    mounted: Mounted,
     roots: Vec<Arc<dyn RootProvider>>,
-    serving: Serving,
 }
 
 impl Stages {
     fn add(&mut self, stage: Assembled) {
-        self.services = std::mem::take(&mut self.services).merge(stage.services);
-        self.workers.push(stage.workers);
+        self.mounted.add(stage.services, Some(stage.workers));
         self.roots.push(Arc::new(LedgerRoots::new(stage.ledger)));
     }
 }
@@ -87,22 +73,26 @@ impl Node {
     pub async fn start(dir: Arc<DataDir>, options: NodeOptions, process: &Process) -> Result<Self, Failure> {
         let deps = deps(&dir, &options, process).await?;
         let routes = LocalRoutes::new();
-        let mut stages = open(&deps, &routes, &options).await?;
-        let services = std::mem::take(&mut stages.services);
-        let server = Server::build(services, options.auth, &options.server, process).await;
-        let server = Arc::new(server.map_err(Failure::failed)?);
-        routes.open(&server);
-        let running = std::mem::take(&mut stages.workers).into_iter().map(Workers::start).collect();
-        let serving = stages.serving;
-        let shutdown = process.shutdown.clone();
-        let mut at_rest = tokio::task::JoinSet::new();
-        at_rest.spawn(crate::memory::release_at_rest(deps.slots));
-        Ok(Self { server, routes, running, serving, shutdown, _at_rest: at_rest })
+        let mounted = open(&deps, &routes, &options).await?;
+        let engine: InEngineThreads = |work| gristmill_frame::in_engine_threads(work);
+        let around =
+            Surroundings { auth: options.auth, server: &options.server, process, slots: deps.slots.clone(), engine };
+        let mut host = Host::build(mounted, &routes, around).await?;
+        host.start();
+        Ok(Self { host, routes })
     }
 
-    /// The server around the stages.
-    pub fn server(&self) -> &Server {
-        &self.server
+    /// Binds the two ports.
+    ///
+    /// # Errors
+    /// An address is in use, or needs protection that is not there.
+    pub async fn listen(&self, grpc: &str, http: &str) -> Result<Ports, Failure> {
+        self.host.listen(grpc, http).await
+    }
+
+    /// Serves until the process is told to end, then drains.
+    pub async fn serve(&self, ports: Ports) {
+        self.host.serve(ports, GRACE).await;
     }
 
     /// A channel to the stages as the owner of this machine.
@@ -113,19 +103,14 @@ impl Node {
     /// Drains: no new work, what runs has a moment to finish and is then given back, the last rows of
     /// the prediction log are written.
     pub async fn stop(self) {
-        self.shutdown.request();
-        let drained = self.running.iter().map(|running| running.drain(GRACE));
-        futures::future::join_all(drained).await;
-        self.serving.finished().await;
+        self.host.stop(GRACE).await;
     }
 }
 
 async fn deps(dir: &Arc<DataDir>, options: &NodeOptions, process: &Process) -> Result<StageDeps, Failure> {
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::failed(gristmill_rpc::error::chain(error));
-    let database = dir.database(DATABASE).await.map_err(|error| failed(&error))?;
+    let database = gristmill_stage::open_database(dir).await?;
     let location = Location::Local(dir.path().join("store"));
-    let config = StoreConfig::new(location, dir.path().join("cache"));
-    let store = Store::open(&config, Arc::clone(&process.clock)).await.map_err(|error| failed(&error))?;
+    let store = gristmill_stage::open_store(&StoreConfig::new(location, dir.path().join("cache")), process).await?;
     // More trials at a time than CPUs were asked for: let them share.
     let detected = Slots::detected();
     let wanted = options.workers.and_then(NonZeroUsize::new).filter(|workers| workers.get() > detected.total());
@@ -134,7 +119,7 @@ async fn deps(dir: &Arc<DataDir>, options: &NodeOptions, process: &Process) -> R
 }
 
 /// Opens every stage. A new stage is one line here.
-async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> Result<Stages, Failure> {
+async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> Result<Mounted, Failure> {
     let registry = gristmill_registry::open(deps, &RegistryConfig::default()).await.map_err(Failure::failed)?;
     // Only a server that is asked keeps models in memory.
     let followed = if options.serving {
@@ -144,10 +129,14 @@ async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> 
     };
     let (served, serving) =
         gristmill_serving::open(deps, &followed, routes.channel("serving")).await.map_err(Failure::failed)?;
-    let trials =
-        Trials { trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1), trial_threads: 1 };
+    let trials = Trials {
+        trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1),
+        ..Trials::of(&deps.slots)
+    };
     let roots: Vec<Arc<dyn RootProvider>> = vec![Arc::new(registry.registry), Arc::new(serving.roots())];
-    let mut stages = Stages { services: registry.services, workers: Vec::new(), roots, serving };
+    let last = async move { serving.finished().await }.boxed();
+    let mounted = Mounted { last: vec![last], ..registry.services.into() };
+    let mut stages = Stages { mounted, roots };
     stages.add(served);
     stages.add(gristmill_ingestion::open(deps).await.map_err(Failure::failed)?);
     stages.add(gristmill_preparation::open(deps).await.map_err(Failure::failed)?);
@@ -157,6 +146,6 @@ async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> 
     let others = Channels::all(&routes.channel("pipeline"));
     let pipeline = gristmill_pipeline::open(deps, &gristmill_pipeline::Config::default(), others).await;
     stages.add(pipeline.map_err(Failure::failed)?);
-    registry.holders.complete(stages.roots.clone());
-    Ok(stages)
+    registry.holders.complete(stages.roots);
+    Ok(stages.mounted)
 }

@@ -18,10 +18,12 @@ use gristmill_rpc::Channel;
 use gristmill_runtime::Process;
 use gristmill_runtime::config::resolve;
 use gristmill_runtime::database::{DataDir, DatabaseError, Holder, free_bytes};
+use gristmill_types::Secret;
 
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::node::{Node, NodeOptions};
+use crate::ways::Ways;
 
 /// The folder's name when nobody names one.
 const FOLDER: &str = ".gristmill";
@@ -37,7 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A connection to the stages, with this process's own behind it where nobody else serves them.
 #[derive(Debug)]
 pub struct Session {
-    channel: Channel,
+    ways: Ways,
     node: Option<Node>,
     /// Project of every request.
     pub project: String,
@@ -56,24 +58,23 @@ impl Session {
         let data_dir = data_dir(global.data_dir.as_deref())?;
         let project = global.project.clone();
         if let Some(endpoint) = &global.endpoint {
-            let token = global.token.as_ref().map(resolve).transpose().map_err(Failure::usage)?;
-            let channel = Channel::remote(endpoint, token.as_ref())?;
-            return Ok(Self { channel, node: None, project, process, data_dir });
+            let ways = Ways::remote(endpoint, token(global)?.as_ref())?;
+            return Ok(Self { ways, node: None, project, process, data_dir });
         }
         let mut waited = Duration::ZERO;
         loop {
             match DataDir::open(&data_dir) {
                 Ok(dir) => {
                     let node = Node::start(dir, NodeOptions { workers, ..NodeOptions::default() }, &process).await?;
-                    return Ok(Self { channel: node.channel(), node: Some(node), project, process, data_dir });
+                    let ways = Ways::all(node.channel());
+                    return Ok(Self { ways, node: Some(node), project, process, data_dir });
                 }
                 Err(DatabaseError::Held { holder: Some(Holder { endpoint: Some(endpoint), .. }) }) => {
                     if workers.is_some() {
                         tracing::warn!(endpoint, "a live server does the work with its own number of workers");
                     }
-                    let token = global.token.as_ref().map(resolve).transpose().map_err(Failure::usage)?;
-                    let channel = Channel::remote(&endpoint, token.as_ref())?;
-                    return Ok(Self { channel, node: None, project, process, data_dir });
+                    let ways = Ways::remote(&endpoint, token(global)?.as_ref())?;
+                    return Ok(Self { ways, node: None, project, process, data_dir });
                 }
                 Err(error @ DatabaseError::Held { .. }) if waited >= HELD_FOR => return Err(Failure::failed(error)),
                 Err(DatabaseError::Held { .. }) => {
@@ -114,53 +115,57 @@ impl Session {
 
     /// Artifacts.
     pub fn artifacts(&self) -> ArtifactServiceClient<Channel> {
-        ArtifactServiceClient::new(self.channel.clone())
+        ArtifactServiceClient::new(self.ways.registry.clone())
     }
 
     /// Runs.
     pub fn pipelines(&self) -> PipelineServiceClient<Channel> {
-        PipelineServiceClient::new(self.channel.clone())
+        PipelineServiceClient::new(self.ways.pipeline.clone())
     }
 
     /// Datasets.
     pub fn ingestion(&self) -> IngestionServiceClient<Channel> {
-        IngestionServiceClient::new(self.channel.clone())
+        IngestionServiceClient::new(self.ways.ingestion.clone())
     }
 
     /// Splits and transforms.
     pub fn preparation(&self) -> PreparationServiceClient<Channel> {
-        PreparationServiceClient::new(self.channel.clone())
+        PreparationServiceClient::new(self.ways.preparation.clone())
     }
 
     /// Studies.
     pub fn training(&self) -> TrainingServiceClient<Channel> {
-        TrainingServiceClient::new(self.channel.clone())
+        TrainingServiceClient::new(self.ways.training.clone())
     }
 
     /// Evaluations.
     pub fn evaluation(&self) -> EvaluationServiceClient<Channel> {
-        EvaluationServiceClient::new(self.channel.clone())
+        EvaluationServiceClient::new(self.ways.evaluation.clone())
     }
 
     /// Models.
     pub fn registry(&self) -> RegistryServiceClient<Channel> {
-        RegistryServiceClient::new(self.channel.clone())
+        RegistryServiceClient::new(self.ways.registry.clone())
     }
 
     /// Deployments.
     pub fn serving(&self) -> ServingServiceClient<Channel> {
-        ServingServiceClient::new(self.channel.clone())
+        ServingServiceClient::new(self.ways.serving.clone())
     }
 
     /// Batch predictions.
     pub fn predictions(&self) -> PredictionServiceClient<Channel> {
-        PredictionServiceClient::new(self.channel.clone())
+        PredictionServiceClient::new(self.ways.serving.clone())
     }
 
     /// Monitoring.
     pub fn monitoring(&self) -> MonitoringServiceClient<Channel> {
-        MonitoringServiceClient::new(self.channel.clone())
+        MonitoringServiceClient::new(self.ways.monitoring.clone())
     }
+}
+
+fn token(global: &Global) -> Result<Option<Secret>, Failure> {
+    global.token.as_ref().map(resolve).transpose().map_err(Failure::usage)
 }
 
 /// The data directory: the named one, else the nearest upwards from here, else a new one here.

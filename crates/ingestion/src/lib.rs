@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod config;
 mod convert;
 mod error;
 mod file;
@@ -8,6 +9,7 @@ mod service;
 mod settings;
 pub mod stage;
 
+pub use config::IngestionConfig;
 pub use error::IngestionError;
 pub use file::{profile_file, validate_file};
 pub use settings::Settings;

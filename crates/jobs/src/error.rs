@@ -61,6 +61,18 @@ impl JobError {
         Self { source: Some(Arc::new(source)), ..self }
     }
 
+    /// What the database said, if that is what went wrong.
+    pub(crate) fn database(&self) -> Option<&DatabaseError> {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if let Some(found) = error.downcast_ref::<DatabaseError>() {
+                return Some(found);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
     /// Whether the attempt ended because it was told to.
     pub fn is_interrupted(&self) -> bool {
         self.code == ErrorCode::Cancelled
@@ -225,6 +237,15 @@ impl LedgerError {
             Self::Rows(error) => &error.reason,
             Self::Database(_) => "DATABASE",
             Self::Remote { .. } => "LEASE_SERVICE",
+        }
+    }
+
+    /// What the database said, if that is what went wrong, in the ledger's statements or in a stage's.
+    pub(crate) fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Rows(error) => error.database(),
+            _ => None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! The ledger on an SQL database.
 //!
-//! Rows are read, changed and written back under the write lock of one transaction, so every change of
-//! state is plain Rust over a loaded job; only the choice of the next job differs by database and has a
-//! file of its own (`candidate`). Progress and the memory of living attempts are kept beside the tables
-//! and are lost with the process.
+//! Rows are read, changed and written back under the lock of one transaction (SQLite: the file's writer;
+//! PostgreSQL: the job's row), so every change of state is plain Rust over a loaded job. A transaction
+//! locks a parent before its children, so that two of them do not wait for each other; where they do all
+//! the same, one is undone and run again. Progress and the memory of living attempts are kept beside the
+//! tables and are lost with the process; processes that share the tables tell each other of changes
+//! (`news`).
 
 mod cancel;
 mod candidate;
@@ -12,6 +14,7 @@ mod finish;
 mod ids;
 mod lease;
 mod live;
+mod news;
 mod read;
 mod reap;
 mod rows;
@@ -20,18 +23,24 @@ mod tables;
 mod unit;
 mod watch;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use gristmill_runtime::database::{Database, Schema, Sql};
+use gristmill_runtime::database::{Database, DatabaseError, Schema, Sql};
 use gristmill_types::{Clock, Digest, JobId, Micros, Name, Project};
 
 use crate::{
     AttemptRecord, Beat, Claim, CrashPlan, Depth, Event, Job, JobError, Lease, Leased, Ledger, LedgerError, ListJobs,
     Observed, Outcome, Page, Progress, Reaped, StageRows, Submit, Submitted, WatchItem,
 };
+
+/// Runs of a transaction that others are in the way of.
+const TRIES: u32 = 8;
+/// Longest pause between them.
+const CONTENDED: Duration = Duration::from_millis(50);
 
 /// How a ledger behaves.
 #[derive(Debug, Clone)]
@@ -52,6 +61,9 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Whether to reap every third of a lease in the background; a test calls [`Ledger::reap`] itself.
     pub reaper: bool,
+    /// Whether to correct the clock to that of a database that processes share, so that they agree on
+    /// leases whatever their own clocks say; a test with a clock of its own does not.
+    pub database_clock: bool,
     /// Where a test kills the process.
     pub crash: CrashPlan,
 }
@@ -69,6 +81,10 @@ struct Inner {
     live: live::Live,
     reap: reap::Watchman,
     watches: Arc<tokio::sync::Semaphore>,
+    /// Tells this ledger's news from those of others.
+    origin: u64,
+    /// What the database's clock is ahead of ours, microseconds.
+    offset: AtomicI64,
 }
 
 impl Options {
@@ -83,6 +99,7 @@ impl Options {
             max_backoff: Duration::from_secs(60),
             seed: None,
             reaper: true,
+            database_clock: true,
             crash: CrashPlan::none(),
         }
     }
@@ -93,8 +110,9 @@ impl Options {
 }
 
 impl SqlLedger {
-    /// Opens the ledger of `stage`, brings its tables up to date and takes every lease left by a process
-    /// that died: the lock of the data directory proves that none of them lives.
+    /// Opens the ledger of `stage` and brings its tables up to date. In a data directory it takes every
+    /// lease left by a process that died: the directory's lock proves that none of them lives. On a
+    /// database that processes share it takes none: they run out.
     ///
     /// # Errors
     /// What the database says.
@@ -106,13 +124,20 @@ impl SqlLedger {
             live: live::Live::new(),
             reap: reap::Watchman::default(),
             watches: Arc::new(tokio::sync::Semaphore::new(options.max_watches)),
+            origin: news::origin(),
+            offset: AtomicI64::new(0),
             db,
             schema,
             options,
         });
-        let found = inner.reap_dead().await?;
-        if found != Reaped::default() {
-            tracing::info!(stage = stage.as_str(), requeued = found.requeued, ended = found.ended, "dead leases taken");
+        if inner.db.is_shared() {
+            news::start(&inner).await;
+        } else {
+            let found = inner.reap_dead().await?;
+            if found != Reaped::default() {
+                let (requeued, ended) = (found.requeued, found.ended);
+                tracing::info!(stage = stage.as_str(), requeued, ended, "dead leases taken");
+            }
         }
         if inner.options.reaper {
             tokio::spawn(reap_forever(Arc::downgrade(&inner), inner.options.lease / 3));
@@ -127,7 +152,24 @@ impl Inner {
     }
 
     fn now(&self) -> Micros {
-        self.options.clock.now()
+        self.options.clock.now().saturating_add(self.offset.load(Ordering::SeqCst))
+    }
+
+    /// Runs a transaction, and runs it again when others were in its way: it did nothing then.
+    async fn again<T, F>(&self, transaction: impl Fn() -> F + Send + Sync) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, LedgerError>> + Send,
+    {
+        for _ in 1..TRIES {
+            match transaction().await {
+                Err(error) if matches!(error.database(), Some(DatabaseError::Contended(_))) => {
+                    let wait = self.ids.backoff(1, CONTENDED, CONTENDED);
+                    tokio::time::sleep(wait).await;
+                }
+                answer => return answer,
+            }
+        }
+        transaction().await
     }
 }
 
@@ -147,11 +189,11 @@ async fn reap_forever(ledger: Weak<Inner>, every: Duration) {
 #[async_trait]
 impl Ledger for SqlLedger {
     async fn submit(&self, submit: Submit) -> Result<Submitted, LedgerError> {
-        self.0.submit(submit).await
+        self.0.again(|| self.0.submit(&submit)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Option<Leased>, LedgerError> {
-        self.0.claim(claim).await
+        self.0.again(|| self.0.claim(claim)).await
     }
 
     async fn work_available(&self, claim: &Claim, at_most: Duration) -> Result<(), LedgerError> {
@@ -159,7 +201,7 @@ impl Ledger for SqlLedger {
     }
 
     async fn heartbeat(&self, lease: &Lease, progress: Option<Progress>) -> Result<Beat, LedgerError> {
-        self.0.heartbeat(lease, progress).await
+        self.0.again(|| self.0.heartbeat(lease, progress.clone())).await
     }
 
     async fn interrupted(&self, lease: &Lease) {
@@ -167,11 +209,11 @@ impl Ledger for SqlLedger {
     }
 
     async fn pin(&self, lease: &Lease, digests: &[Digest]) -> Result<(), LedgerError> {
-        self.0.pin(lease, digests).await
+        self.0.again(|| self.0.pin(lease, digests)).await
     }
 
     async fn checkpoint(&self, lease: &Lease, state: Digest) -> Result<(), LedgerError> {
-        self.0.checkpoint(lease, state).await
+        self.0.again(|| self.0.checkpoint(lease, state)).await
     }
 
     async fn commit(
@@ -181,19 +223,19 @@ impl Ledger for SqlLedger {
         observed: Observed,
         rows: &dyn StageRows,
     ) -> Result<Job, LedgerError> {
-        self.0.commit(lease, outcome, observed, rows).await
+        self.0.again(|| self.0.commit(lease, outcome, observed, rows)).await
     }
 
     async fn fail(&self, lease: &Lease, error: &JobError, observed: Observed) -> Result<Job, LedgerError> {
-        self.0.fail(lease, error, observed).await
+        self.0.again(|| self.0.fail(lease, error, observed)).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Job, LedgerError> {
-        self.0.release(lease).await
+        self.0.again(|| self.0.release(lease)).await
     }
 
     async fn cancel(&self, project: &Project, id: JobId, actor: Option<&str>) -> Result<Job, LedgerError> {
-        self.0.cancel(project, id, actor).await
+        self.0.again(|| self.0.cancel(project, id, actor)).await
     }
 
     async fn reap(&self) -> Result<Reaped, LedgerError> {

@@ -12,5 +12,11 @@ mod crash;
 mod kept;
 #[path = "it/machine.rs"]
 mod machine;
+#[path = "it/protocol.rs"]
+mod protocol;
+#[path = "it/shared.rs"]
+mod shared;
+#[path = "it/throughput.rs"]
+mod throughput;
 #[path = "it/workers.rs"]
 mod workers;

@@ -8,20 +8,26 @@ use gristmill_rpc::Services;
 use gristmill_stage::{Assembled, JobVerbs, StageDeps};
 use gristmill_types::{ErrorCode, Name};
 
+use crate::config::MonitoringConfig;
 use crate::run::MonitoringWork;
 use crate::service::{Monitoring, Service};
 
 /// Raised when the same spec would give other bytes; part of every cache key.
 pub const LOGIC_VERSION: u32 = 1;
 
-/// Jobs of this stage that one process does at a time.
-const AT_A_TIME: usize = 2;
+/// Wires the stage with the default settings.
+///
+/// # Errors
+/// [`LedgerError`] if the tables can't be opened.
+pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
+    open_with(deps, &MonitoringConfig::default()).await
+}
 
 /// Wires the stage: its ledger, its service and its workers.
 ///
 /// # Errors
 /// [`LedgerError`] if the ledger's tables can't be opened.
-pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
+pub async fn open_with(deps: &StageDeps, config: &MonitoringConfig) -> Result<Assembled, LedgerError> {
     let name = Name::new("monitoring")
         .map_err(|error| LedgerError::Remote { code: ErrorCode::Internal, message: error.to_string() })?;
     let ledger = deps.ledger(&name).await?;
@@ -30,7 +36,7 @@ pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
     let workers = Workers::new("monitoring", deps.slots.clone()).serve(
         Arc::new(LocalLeases::new(Arc::clone(&ledger))),
         work,
-        AT_A_TIME,
+        config.at_a_time.max(1),
     );
     let services = Services::new().add(MonitoringServiceServer::new(service));
     Ok(Assembled { services, workers, ledger })

@@ -82,6 +82,17 @@ impl Channels {
         }
     }
 
+    /// The same stages, told on whose account they are called.
+    pub(crate) fn initiated_by(&self, actor: Option<&str>) -> Self {
+        Self {
+            ingestion: self.ingestion.initiated_by(actor),
+            preparation: self.preparation.initiated_by(actor),
+            training: self.training.initiated_by(actor),
+            evaluation: self.evaluation.initiated_by(actor),
+            registry: self.registry.initiated_by(actor),
+        }
+    }
+
     pub(crate) fn clients(self) -> Clients {
         Clients {
             ingestion: IngestionServiceClient::new(self.ingestion),

@@ -14,7 +14,7 @@ use gristmill_stage::JobStage;
 use gristmill_types::ArtifactRef;
 use prost::Message;
 
-use crate::clients::Clients;
+use crate::clients::Channels;
 use crate::file::{Given, Interval, Pipeline};
 use crate::service::Runs;
 use crate::steps::Steps;
@@ -25,7 +25,7 @@ pub(crate) use follow::Run;
 /// Does runs. It only waits for other stages, so it takes no CPU slot.
 #[derive(Debug)]
 pub(crate) struct RunWork {
-    pub(crate) clients: Clients,
+    pub(crate) channels: Channels,
     pub(crate) steps: Steps,
 }
 
@@ -59,7 +59,10 @@ impl Work for RunWork {
             .map_err(|_| JobError::permanent("INVALID_SPEC", "the stored run cannot be read: start it again"))?;
         let spec = payload.spec.unwrap_or_default();
         let pipeline = read(&spec)?;
-        let mut run = Run::new(self, &attempt, payload.fresh);
+        // The run was allowed as a whole when it was submitted: its steps are the pipeline's own calls, on
+        // account of whoever asked for it.
+        let clients = self.channels.initiated_by(attempt.job().actor.as_deref()).clients();
+        let mut run = Run::new(self, &clients, &attempt, payload.fresh);
         let result = self.all_steps(&mut run, &pipeline, &spec.uploads).await?;
         let mut outcome = Outcome::new(result.encode_to_vec());
         let mut named: Vec<ArtifactRef> = Vec::new();
@@ -81,13 +84,14 @@ impl RunWork {
         pipeline: &Pipeline,
         uploads: &BTreeMap<String, artifact::ArtifactRef>,
     ) -> Result<RunResult, JobError> {
-        let data = run.job(&self.clients.ingestion, convert::ingestion(pipeline, uploads)?).await?;
-        let prepared = run.job(&self.clients.preparation, convert::preparation(pipeline, data.dataset)).await?;
-        let study = run.job(&self.clients.training, convert::study(pipeline, &prepared)).await?;
+        let clients = run.clients;
+        let data = run.job(&clients.ingestion, convert::ingestion(pipeline, uploads)?).await?;
+        let prepared = run.job(&clients.preparation, convert::preparation(pipeline, data.dataset)).await?;
+        let study = run.job(&clients.training, convert::study(pipeline, &prepared)).await?;
         let champion = run.champion(pipeline).await?;
         let other = champion.as_ref().filter(|champion| champion.model != study.model).map(as_champion);
         let spec = convert::evaluation(pipeline, study.model.clone(), &prepared, other);
-        let evaluated = run.job(&self.clients.evaluation, spec).await?;
+        let evaluated = run.job(&clients.evaluation, spec).await?;
         let version = run.register(pipeline, &study, &prepared, &evaluated).await?;
         let aliases = match &version {
             Some(version) => run.promote(pipeline, version, champion.as_ref(), &evaluated).await?,

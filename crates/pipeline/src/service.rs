@@ -73,7 +73,7 @@ impl Service {
             .cache_key(key(&pipeline, &payload))
             .unfinished_only()
             .fresh(payload.fresh)
-            .actor(caller.principal().name());
+            .actor(caller.principal().audit_name());
         Ok(self.ledger.submit(submit).await.map_err(ledger_problem)?)
     }
 

@@ -27,7 +27,7 @@ pub async fn open(deps: &StageDeps, config: &Config, channels: Channels) -> Resu
     let steps = Steps::open(deps.database.clone(), &Schema::new(&name), clock).await?;
     let service =
         Service { verbs: JobVerbs::new(Arc::clone(&ledger), Runs), ledger: Arc::clone(&ledger), steps: steps.clone() };
-    let work = Arc::new(RunWork { clients: channels.clients(), steps });
+    let work = Arc::new(RunWork { channels, steps });
     let leases = Arc::new(LocalLeases::new(Arc::clone(&ledger)));
     let workers = Workers::new("pipeline", deps.slots.clone()).serve(leases, work, config.runs_at_a_time);
     let services = Services::new().add(PipelineServiceServer::new(service));

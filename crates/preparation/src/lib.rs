@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod config;
 mod convert;
 mod error;
 mod prepare;
@@ -9,6 +10,7 @@ mod stage;
 
 pub mod split;
 
+pub use config::PreparationConfig;
 pub use error::PreparationError;
 pub use prepare::{DatasetFacts, Prepared, Settings, SplitReport, prepare};
-pub use stage::{LOGIC_VERSION, open};
+pub use stage::{LOGIC_VERSION, open, open_with};

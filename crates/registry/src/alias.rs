@@ -5,7 +5,7 @@ use gristmill_runtime::values;
 use gristmill_types::{Micros, Name, Project};
 
 use crate::read::{Page, before, cut, window};
-use crate::registry::Change;
+use crate::registry::{Change, MOVED};
 use crate::rows::{self, alias_subject, select_version};
 use crate::version::{Status, Verdict, show};
 use crate::{Registry, RegistryError};
@@ -94,7 +94,7 @@ impl Registry {
     ) -> Result<AliasMove, RegistryError> {
         check(change)?;
         self.expect_model(project, &change.name).await?;
-        let mut tx = self.inner.database.begin().await?;
+        let mut tx = self.begin(project).await?;
         let found = self.stands(&mut tx, project, change).await?;
         if let Expected::At(expected) = change.expected
             && found != expected
@@ -107,6 +107,7 @@ impl Registry {
         }
         let verdict = self.allowed(&mut tx, project, change, found).await?;
         let done = self.write(&mut tx, project, change, (found, verdict), by).await?;
+        tx.notify(&self.inner.schema, MOVED).await?;
         tx.commit().await?;
         self.inner.bell.send_modify(|rung| *rung += 1);
         tracing::info!(%project, name = %done.name, alias = %done.alias, from = ?done.from, to = ?done.to, by, "alias moved");

@@ -1,5 +1,7 @@
 //! What the stage may be told.
 
+use gristmill_stage::serve::{self, Keys, Peers, Program};
+use gristmill_stage::{Failure, Mounted, StageDeps};
 use serde::{Deserialize, Serialize};
 
 use crate::RegistryError;
@@ -33,5 +35,18 @@ impl RegistryConfig {
             return Err(RegistryError::Config("max_upload_bytes and max_watches are at least 1".into()));
         }
         Ok(Settings { max_upload_bytes: self.max_upload_bytes, max_watches: self.max_watches })
+    }
+}
+
+impl Keys for RegistryConfig {
+    const BINARY: &'static str = "gristmill-registry";
+    const ABOUT: &'static str = "Immutable versions of models, their aliases, and the artifact service";
+    const SECTION: &'static str = "registry";
+    const PORTS: Option<(u16, u16)> = Some(serve::REGISTRY.ports);
+}
+
+impl Program for RegistryConfig {
+    async fn open(&self, deps: &StageDeps, _: &Peers) -> Result<Mounted, Failure> {
+        Ok(crate::open(deps, self).await.map_err(Failure::failed)?.services.into())
     }
 }

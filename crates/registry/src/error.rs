@@ -134,7 +134,7 @@ pub enum RegistryError {
     Contended,
     /// Not every stage that names artifacts is known.
     #[error(
-        "this server does not know every stage that names artifacts: nothing is collected; try again once it is ready"
+        "this server cannot ask every stage what it holds: nothing is collected; only an all-in-one collects, once it is ready"
     )]
     HoldersUnknown,
     /// A stored row cannot be read.

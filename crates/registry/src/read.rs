@@ -160,7 +160,7 @@ impl Registry {
     ) -> Result<Version, RegistryError> {
         change.check()?;
         self.version(project, name, version).await?;
-        let mut tx = self.inner.database.begin().await?;
+        let mut tx = self.begin(project).await?;
         let row = tx.fetch_optional(&self.sql(ONE), values![project, name, version]).await?;
         let row = row.ok_or_else(|| RegistryError::NoVersion { name: name.clone(), version })?;
         let old = rows::version(&row)?;

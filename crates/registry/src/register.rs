@@ -65,7 +65,9 @@ impl Registry {
             match self.insert(&checked).await {
                 Ok(version) => return Ok(version),
                 // Somebody else took the number or the request id, or the line of writers did not move.
-                Err(RegistryError::Database(DatabaseError::Conflict(_) | DatabaseError::Busy(_))) => {}
+                Err(RegistryError::Database(
+                    DatabaseError::Conflict(_) | DatabaseError::Busy(_) | DatabaseError::Contended(_),
+                )) => {}
                 Err(error) => return Err(error),
             }
             if let Some(version) = self.answered(project, request, digest).await? {
@@ -153,7 +155,7 @@ impl Registry {
     async fn insert(&self, checked: &Checked<'_>) -> Result<Version, RegistryError> {
         let Checked { project, new, by, .. } = checked;
         let now = self.now();
-        let mut tx = self.inner.database.begin().await?;
+        let mut tx = self.begin(project).await?;
         let row = tx.fetch_optional(&self.sql(NEXT_NUMBER), values![*project, &new.name]).await?;
         let number: u32 = row.ok_or(RegistryError::Row("latest"))?.get("latest")?;
         self.insert_version(&mut tx, checked, number, now).await?;

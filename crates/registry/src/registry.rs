@@ -1,8 +1,9 @@
 //! The registry: rows about artifacts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use gristmill_runtime::database::{Database, Schema, Sql, Tx};
+use gristmill_runtime::database::{Database, DatabaseError, Listener, Schema, Sql, Tx};
 use gristmill_runtime::{Shutdown, values};
 use gristmill_stage::StageDeps;
 use gristmill_store::{ProjectStore, Store};
@@ -33,6 +34,11 @@ pub(crate) struct Inner {
     /// Ends the watches when the process drains.
     pub(crate) shutdown: Shutdown,
 }
+
+/// What a committed move tells the watches of other processes.
+pub(crate) const MOVED: &str = "moved";
+/// How often watches look by themselves while they cannot be told.
+const LOOK: Duration = Duration::from_secs(1);
 
 const NEXT_CHANGE: &str = "insert into {s}change (project, last) values ($1, 1)
     on conflict (project) do update set last = {s}change.last + 1 returning last";
@@ -68,7 +74,11 @@ impl Registry {
             watches: Arc::new(Semaphore::new(settings.max_watches)),
             shutdown: deps.process.shutdown.clone(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        if let Some(listener) = inner.database.listen(&inner.schema).await {
+            tokio::spawn(hear(Arc::downgrade(&inner), listener));
+        }
+        Ok(Self { inner })
     }
 
     pub(crate) fn sql(&self, text: &'static str) -> Sql {
@@ -83,6 +93,13 @@ impl Registry {
         self.inner.clock.now()
     }
 
+    /// Begins a change of the project. One at a time: what it reads stays as it is until it has written.
+    pub(crate) async fn begin(&self, project: &Project) -> Result<Tx, DatabaseError> {
+        let mut tx = self.inner.database.begin().await?;
+        tx.lock(&self.inner.schema, project.as_str()).await?;
+        Ok(tx)
+    }
+
     /// Numbers a change of the project and writes its audit row.
     pub(crate) async fn record(&self, tx: &mut Tx, change: Change<'_>, at: Micros) -> Result<i64, RegistryError> {
         let row = tx.fetch_optional(&self.sql(NEXT_CHANGE), values![change.project]).await?;
@@ -90,5 +107,23 @@ impl Registry {
         let audit = values![change.project, sequence, at, change.actor, change.action, change.subject, change.detail];
         tx.execute(&self.sql(AUDIT), audit).await?;
         Ok(sequence)
+    }
+}
+
+/// Rings when an alias was moved in any process, or may have been, until the registry is gone.
+async fn hear(registry: Weak<Inner>, mut listener: Listener) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let rings = tokio::select! {
+            heard = listener.heard() => match heard {
+                Some(_) => true,
+                None => return,
+            },
+            _ = look.tick() => !listener.is_connected(),
+        };
+        let Some(registry) = registry.upgrade() else { return };
+        if rings {
+            registry.bell.send_modify(|rung| *rung += 1);
+        }
     }
 }

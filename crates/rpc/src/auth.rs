@@ -1,81 +1,108 @@
 //! Who calls, and what they may do.
 
+mod identities;
+mod jwt;
+mod keys;
+mod oidc;
 mod principal;
+mod rights;
+mod shown;
 mod tokens;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::HeaderMap;
-use gristmill_types::ErrorCode;
+use gristmill_types::{ErrorCode, Micros};
 
+pub use identities::{AuthConfig, AuthError, Identities};
+pub use jwt::Algorithm;
+pub use oidc::OidcConfig;
 pub use principal::Principal;
 pub use tokens::{Tokens, TokensError, token_hash};
 
-use crate::error::Problem;
+pub(crate) use identities::Standing;
+pub(crate) use shown::Shown;
 
-/// Metadata with which a service says for whom it calls.
+use crate::error::Problem;
+use rights::Rights;
+
+/// Metadata with which a service says for whom it calls: the rights are that principal's.
 pub const ON_BEHALF_OF: &str = "gristmill-on-behalf-of";
+
+/// Metadata with the rights of a principal that no token file knows (OIDC). They count only as far as the
+/// calling service has them itself.
+pub const ON_BEHALF_RIGHTS: &str = "gristmill-on-behalf-rights";
+
+/// Metadata with which a service names who caused a call that it makes with its own rights, such as the
+/// steps of a pipeline run: both names are for the audit.
+pub const INITIATED_BY: &str = "gristmill-initiated-by";
 
 /// How callers over the network are told.
 #[derive(Debug, Clone)]
 pub enum Auth {
     /// No tokens: whoever can connect from this machine is its owner. Only for the all-in-one, only on
-    /// loopback; [`crate::Server::serve`] refuses any other address.
+    /// loopback; [`crate::Server::listen`] refuses any other address.
     LoopbackOnly,
-    /// Bearer tokens whose hashes are in a file.
+    /// Bearer tokens whose hashes are in a file, read once.
     Tokens(Arc<Tokens>),
+    /// Tokens, OIDC and client certificates, followed while they change.
+    Identities(Arc<Identities>),
+}
+
+/// A caller that was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) principal: Arc<Principal>,
+    /// When what it showed ends by itself.
+    pub(crate) expires: Option<Micros>,
+    /// How often what is known had changed before it was told.
+    changes: u64,
+}
+
+impl Known {
+    fn lasting(principal: Arc<Principal>) -> Self {
+        Self { principal, expires: None, changes: 0 }
+    }
 }
 
 impl Auth {
-    /// Whether callers must show a token.
-    pub const fn needs_token(&self) -> bool {
-        matches!(self, Self::Tokens(_))
+    /// Whether callers must show who they are.
+    pub const fn tells_callers(&self) -> bool {
+        !matches!(self, Self::LoopbackOnly)
     }
 
-    /// Tells who calls from `peer` with `headers`. `None` when no token is shown and one is needed:
-    /// such a caller may only use what is public.
-    pub(crate) fn identify(
-        &self,
-        peer: Option<SocketAddr>,
-        headers: &HeaderMap,
-    ) -> Result<Option<Arc<Principal>>, Problem> {
+    /// Tells who calls. `None` when nothing is shown and something is needed: such a caller may only use
+    /// what is public.
+    pub(crate) async fn identify(&self, shown: &Shown) -> Result<Option<Known>, Problem> {
         let direct = match self {
+            Self::LoopbackOnly if shown.is_near() => Known::lasting(Principal::local()),
             Self::LoopbackOnly => {
-                if !peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
-                    let message = "this server answers only callers on its own machine";
-                    return Err(Problem::new(ErrorCode::Unauthenticated, "NOT_LOOPBACK", message));
-                }
-                Principal::local()
+                let message = "this server answers only callers on its own machine";
+                return Err(Problem::new(ErrorCode::Unauthenticated, "NOT_LOOPBACK", message));
             }
-            Self::Tokens(tokens) => match bearer(headers) {
+            Self::Tokens(tokens) => match shown.bearer() {
                 None => return Ok(None),
-                Some(token) => tokens.find(token).ok_or_else(unknown_token)?,
+                Some(token) => Known::lasting(tokens.find(token).ok_or_else(unknown_token)?),
+            },
+            Self::Identities(identities) => match identities.direct(shown).await? {
+                None => return Ok(None),
+                Some(known) => known,
             },
         };
-        let Some(name) = headers.get(ON_BEHALF_OF) else { return Ok(Some(direct)) };
-        if !direct.is_service() {
-            let message = "only a service may call on behalf of somebody else";
-            return Err(Problem::new(ErrorCode::PermissionDenied, "NOT_A_SERVICE", message));
+        match self {
+            Self::LoopbackOnly => shown.speaks_for(direct, |_| None, true),
+            Self::Tokens(tokens) => shown.speaks_for(direct, |name| tokens.named(name), false),
+            Self::Identities(identities) => shown.speaks_for(direct, |name| identities.named(name), false),
         }
-        let unknown = || {
-            let message = "the principal this call is on behalf of is not known here";
-            Problem::new(ErrorCode::PermissionDenied, "UNKNOWN_PRINCIPAL", message)
-        };
-        let name = name.to_str().map_err(|_| unknown())?;
-        let other = match self {
-            Self::LoopbackOnly => direct.named(name),
-            Self::Tokens(tokens) => tokens.named(name).ok_or_else(unknown)?.as_ref().clone(),
-        };
-        Ok(Some(Arc::new(other.via(direct.name()))))
+        .map(Some)
     }
-}
 
-/// The token after `authorization: Bearer `, if there is one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(::http::header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    /// What ends a call of `known` early; nothing where nothing changes.
+    pub(crate) fn standing(&self, shown: Shown, known: &Known) -> Option<Standing> {
+        match self {
+            Self::LoopbackOnly | Self::Tokens(_) => None,
+            Self::Identities(identities) => Some(Arc::clone(identities).standing(shown, known.clone())),
+        }
+    }
 }
 
 fn unknown_token() -> Problem {

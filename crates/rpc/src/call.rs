@@ -19,10 +19,11 @@ use gristmill_types::{ErrorCode, Permission};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use body::trailers;
 pub(crate) use grpc::GrpcGuard;
 pub(crate) use http::HttpGuard;
 
-use crate::auth::{Auth, Principal, no_token};
+use crate::auth::{Auth, Principal, Shown, Standing, no_token};
 use crate::caller::Caller;
 use crate::error::{Problem, correlation_id};
 use crate::metrics::CallMetrics;
@@ -35,15 +36,21 @@ const BUSY_DELAY: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(crate) struct LocalCall(pub(crate) Arc<Principal>);
 
-/// The address a connection came from; set by the accept loop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// Whom a connection came from; set by the accept loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The names in the client's certificate, which the handshake has checked.
+    pub(crate) names: Arc<[String]>,
+}
 
 /// What all guards of one server share.
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// How network callers are told.
     pub(crate) auth: Auth,
+    /// Without any telling, callers from other machines are taken too, as the operator said.
+    pub(crate) insecure: bool,
     /// Permission by path; a path that is not here does not exist (I9, deny by default).
     pub(crate) permissions: BTreeMap<&'static str, Permission>,
     pub(crate) metrics: CallMetrics,
@@ -81,22 +88,26 @@ impl Gate {
     }
 
     /// Identifies the caller of a request and checks that it may use `permission` at all; in which
-    /// project is asked by the handler (`Caller::project`).
-    fn authorize(
+    /// project is asked by the handler (`Caller::project`). With the caller comes what ends its call
+    /// early: what it showed may expire or be revoked.
+    async fn authorize(
         &self,
         permission: Permission,
         extensions: &::http::Extensions,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<Caller, Problem> {
-        let principal = match extensions.get::<LocalCall>() {
-            Some(LocalCall(principal)) => Arc::clone(principal),
+    ) -> Result<(Caller, Option<Standing>), Problem> {
+        let (principal, standing) = match extensions.get::<LocalCall>() {
+            Some(LocalCall(principal)) => (Arc::clone(principal), None),
             None => {
                 self.hosts.check(uri, headers)?;
-                let peer = extensions.get::<Peer>().map(|peer| peer.0);
-                match self.auth.identify(peer, headers)? {
-                    Some(principal) => principal,
-                    None if permission == Permission::Public => Principal::anonymous(),
+                let shown = Shown::of(extensions.get::<Peer>(), headers, self.insecure)?;
+                match self.auth.identify(&shown).await? {
+                    Some(known) => {
+                        let standing = self.auth.standing(shown, &known);
+                        (known.principal, standing)
+                    }
+                    None if permission == Permission::Public => (Principal::anonymous(), None),
                     None => return Err(no_token()),
                 }
             }
@@ -104,7 +115,7 @@ impl Gate {
         let may = principal.may_somewhere(permission);
         let until = deadline::read(headers);
         let caller = Caller::new(principal, permission, until, headers.get(trace::TRACEPARENT).cloned());
-        if may { Ok(caller) } else { Err(caller.denied(None)) }
+        if may { Ok((caller, standing)) } else { Err(caller.denied(None)) }
     }
 }
 
@@ -113,7 +124,7 @@ pub(crate) fn draining() -> Problem {
         .retry_after(Duration::from_secs(1))
 }
 
-fn out_of_time() -> Problem {
+pub(crate) fn out_of_time() -> Problem {
     Problem::new(
         ErrorCode::DeadlineExceeded,
         "DEADLINE",

@@ -8,7 +8,7 @@ use gristmill_types::{ErrorCode, Permission, Project};
 use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::auth::{ON_BEHALF_OF, Principal};
+use crate::auth::{ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal};
 use crate::call::deadline;
 use crate::error::Problem;
 
@@ -67,8 +67,7 @@ impl Caller {
     }
 
     pub(crate) fn denied(&self, project: Option<&Project>) -> Problem {
-        let permission = serde_json::to_string(&self.permission).unwrap_or_default();
-        let permission = permission.trim_matches('"');
+        let permission = self.permission.as_str();
         let (name, at) = (self.principal.name(), project.map(|p| format!(" in project {p}")).unwrap_or_default());
         let message =
             format!("{name} lacks the permission `{permission}`{at}: ask an administrator for a role with it");
@@ -82,6 +81,10 @@ impl Caller {
         request.extensions_mut().insert(OnBehalfOf(Arc::clone(&self.principal)));
         if let Ok(name) = MetadataValue::<Ascii>::try_from(self.principal.name()) {
             request.metadata_mut().insert(ON_BEHALF_OF, name);
+        }
+        let rights = self.principal.rights_to_tell().and_then(|rights| rights.parse().ok());
+        if let Some(rights) = rights {
+            request.metadata_mut().insert(ON_BEHALF_RIGHTS, rights);
         }
         if let Some(trace) = self.trace.as_ref().and_then(|trace| MetadataValue::try_from(trace.as_bytes()).ok()) {
             request.metadata_mut().insert(crate::call::trace::TRACEPARENT, trace);

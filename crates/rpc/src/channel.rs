@@ -1,51 +1,49 @@
 //! One channel type for calls inside the process and over the network.
 
+mod answer;
+mod config;
+mod connect;
+mod pool;
+mod remote;
+mod repeat;
+mod resolve;
+mod retry;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use ::http::HeaderValue;
 use futures::future::BoxFuture;
 use gristmill_types::{ErrorCode, Secret};
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::Endpoint;
 use tower::Service;
 
-use crate::auth::{ON_BEHALF_OF, Principal};
+pub use config::RemoteConfig;
+pub use resolve::{Resolve, SystemResolver};
+
+use crate::auth::{INITIATED_BY, ON_BEHALF_OF, ON_BEHALF_RIGHTS, Principal};
 use crate::call::{LocalCall, trace};
 use crate::caller::OnBehalfOf;
 use crate::error::Problem;
-
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A peer that answers no ping for this long is taken for gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+use remote::Remote;
 
 /// Where a generated client sends its requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Channel {
     transport: Transport,
-    identity: Identity,
+    /// Who caused the calls, for the audit of those who are called.
+    initiator: Option<HeaderValue>,
 }
 
 /// The two ways of a request.
 #[derive(Clone)]
 enum Transport {
-    /// To the routes of this process's own server.
-    Local(LocalRoutes),
+    /// To the routes of this process's own server, as a principal.
+    Local(LocalRoutes, Arc<Principal>),
     /// Over HTTP/2.
-    Remote(tonic::transport::Channel),
-}
-
-/// As whom a channel calls.
-#[derive(Clone)]
-struct Identity {
-    /// For local calls.
-    principal: Arc<Principal>,
-    /// `Bearer …` for remote ones.
-    bearer: Option<HeaderValue>,
+    Remote(Arc<Remote>),
 }
 
 /// The routes behind local channels: stages get their channels before the server exists, since each
@@ -66,14 +64,12 @@ impl LocalRoutes {
 
     /// A channel that calls as the service `name` of this process.
     pub fn channel(&self, name: &str) -> Channel {
-        let identity = Identity { principal: Arc::new(Principal::service(name)), bearer: None };
-        Channel { transport: Transport::Local(self.clone()), identity }
+        self.channel_as(Arc::new(Principal::service(name)))
     }
 
     /// A channel that calls as `principal`.
     pub fn channel_as(&self, principal: Arc<Principal>) -> Channel {
-        let identity = Identity { principal, bearer: None };
-        Channel { transport: Transport::Local(self.clone()), identity }
+        Channel { transport: Transport::Local(self.clone(), principal), initiator: None }
     }
 }
 
@@ -85,46 +81,58 @@ impl fmt::Debug for LocalRoutes {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Local(_) => "local",
-            Transport::Remote(_) => "remote",
-        };
-        write!(f, "Channel({transport} as {})", self.identity.principal.name())
+        match &self.transport {
+            Transport::Local(_, principal) => write!(f, "Channel(local as {})", principal.name()),
+            Transport::Remote(_) => f.write_str("Channel(remote)"),
+        }
     }
 }
 
 impl Channel {
-    /// A channel to `endpoint` (`http://host:port`) that connects when it is first used and again when
-    /// the connection is lost. Must be called inside the tokio runtime.
+    /// A channel to `endpoint` (`http://host:port`) with everything else by default. Connections come
+    /// about when they are first used and again when they are lost. Calls must be made inside the tokio
+    /// runtime.
     ///
     /// # Errors
     /// INVALID_ARGUMENT when `endpoint` is no such address or the token has a character that cannot
     /// travel.
     pub fn remote(endpoint: &str, token: Option<&Secret>) -> Result<Self, Problem> {
-        let address = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
-        let wrong = |_| {
-            Problem::invalid("INVALID_ENDPOINT", format!("`{endpoint}` is not an address: write `http://host:port`"))
-        };
-        let transport = Endpoint::from_shared(address)
-            .map_err(wrong)?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .connect_lazy();
-        let bearer = token.map(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose()))).transpose();
-        let mut bearer =
-            bearer.map_err(|_| Problem::invalid("INVALID_TOKEN", "the token has characters that cannot be sent"))?;
-        if let Some(value) = &mut bearer {
-            value.set_sensitive(true);
-        }
-        let identity = Identity { principal: Principal::anonymous(), bearer };
-        Ok(Self { transport: Transport::Remote(transport), identity })
+        let config = RemoteConfig::new(endpoint);
+        Remote::open(&config, token, Arc::new(SystemResolver)).map(Self::over)
+    }
+
+    /// A channel to what `config` describes.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT names the address, the token or the TLS file that cannot be used.
+    pub fn open(config: &RemoteConfig) -> Result<Self, Problem> {
+        Self::with_resolver(config, Arc::new(SystemResolver))
+    }
+
+    /// The same with addresses from `resolver`.
+    ///
+    /// # Errors
+    /// As [`Channel::open`].
+    pub fn with_resolver(config: &RemoteConfig, resolver: Arc<dyn Resolve>) -> Result<Self, Problem> {
+        Remote::open(config, None, resolver).map(Self::over)
+    }
+
+    /// The same way, for calls that a service makes with its own rights because `actor` asked for
+    /// something earlier: the steps of a run, long after the call that started it. Audits of those who
+    /// are called see `actor via service`. A name that cannot travel is left out.
+    #[must_use]
+    pub fn initiated_by(&self, actor: Option<&str>) -> Self {
+        let initiator = actor.and_then(|actor| HeaderValue::from_str(actor).ok());
+        Self { initiator, ..self.clone() }
+    }
+
+    fn over(remote: Remote) -> Self {
+        Self { transport: Transport::Remote(Arc::new(remote)), initiator: None }
     }
 
     /// Whether calls stay in this process.
     pub const fn is_local(&self) -> bool {
-        matches!(self.transport, Transport::Local(_))
+        matches!(self.transport, Transport::Local(..))
     }
 }
 
@@ -136,36 +144,45 @@ impl Service<::http::Request<Body>> for Channel {
     type Error = TransportError;
     type Future = BoxFuture<'static, Result<Self::Response, TransportError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        match &mut self.transport {
-            Transport::Local(_) => Poll::Ready(Ok(())),
-            Transport::Remote(channel) => channel.poll_ready(cx).map_err(Into::into),
-        }
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        // A remote call waits for its connection itself: its deadline covers that too.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: ::http::Request<Body>) -> Self::Future {
         trace::inject(request.headers_mut());
-        match &mut self.transport {
-            Transport::Local(routes) => {
+        if let Some(initiator) = &self.initiator {
+            request.headers_mut().insert(INITIATED_BY, initiator.clone());
+        }
+        match &self.transport {
+            Transport::Local(routes, principal) => {
                 let Some(mut routes) = routes.0.get().cloned() else {
                     return Box::pin(async { Ok(not_started()) });
                 };
-                request.headers_mut().remove(ON_BEHALF_OF);
-                let caller = match request.extensions_mut().remove::<OnBehalfOf>() {
-                    Some(OnBehalfOf(other)) => Arc::new(other.as_ref().clone().via(self.identity.principal.name())),
-                    None => Arc::clone(&self.identity.principal),
-                };
+                let caller = local_caller(principal, &mut request);
                 request.extensions_mut().insert(LocalCall(caller));
                 Box::pin(async move { routes.call(request).await.map_err(|never| match never {}) })
             }
-            Transport::Remote(channel) => {
-                if let Some(bearer) = &self.identity.bearer {
-                    request.headers_mut().insert(::http::header::AUTHORIZATION, bearer.clone());
-                }
-                let answer = channel.call(request);
-                Box::pin(async move { answer.await.map_err(Into::into) })
+            Transport::Remote(remote) => {
+                let remote = Arc::clone(remote);
+                Box::pin(async move { Ok(remote.call(request).await) })
             }
         }
+    }
+}
+
+/// Who calls in this process: the channel's own principal, for another one if the request says so.
+fn local_caller(own: &Arc<Principal>, request: &mut ::http::Request<Body>) -> Arc<Principal> {
+    let headers = request.headers_mut();
+    headers.remove(ON_BEHALF_OF);
+    headers.remove(ON_BEHALF_RIGHTS);
+    let initiator = headers.remove(INITIATED_BY);
+    if let Some(OnBehalfOf(other)) = request.extensions_mut().remove::<OnBehalfOf>() {
+        return Arc::new(other.as_ref().clone().via(own.name()));
+    }
+    match initiator.as_ref().and_then(|name| name.to_str().ok()) {
+        Some(name) => Arc::new(own.named(name).via(own.name())),
+        None => Arc::clone(own),
     }
 }
 

@@ -5,17 +5,20 @@ mod call;
 pub mod caller;
 pub mod channel;
 pub mod error;
+mod fetch;
 pub mod http;
 mod metrics;
 pub mod server;
 mod services;
+pub mod tls;
 
-pub use auth::{Auth, Principal};
+pub use auth::{Auth, AuthConfig, Principal};
 pub use caller::Caller;
-pub use channel::Channel;
+pub use channel::{Channel, RemoteConfig};
 pub use error::Problem;
 pub use server::{Server, ServerConfig, ServerError, Surface};
 pub use services::Services;
+pub use tls::{ClientTlsConfig, TlsConfig};
 pub use tonic::{Request, Response, Status};
 
 /// Most bytes of one control message (design: 4 MiB, tonic's own default, stated so that it cannot drift).

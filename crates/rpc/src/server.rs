@@ -24,6 +24,9 @@ use crate::auth::Auth;
 use crate::call::{Gate, GrpcGuard, HttpGuard, hosts::Hosts};
 use crate::metrics::CallMetrics;
 use crate::services::Services;
+use crate::tls::{ServerTls, TlsConfig, TlsError};
+
+pub(crate) use accept::TLS_WANTED;
 
 /// Open to everyone: whether the server lives, and what it speaks.
 const PUBLIC: [(&str, Permission); 5] = [
@@ -46,7 +49,10 @@ pub struct ServerConfig {
     pub drain_seconds: u64,
     /// Host names of this server besides the loopback ones.
     pub allowed_hosts: Vec<String>,
-    /// Serve beyond loopback although there is no TLS here. Say it only behind something that ends TLS.
+    /// Certificate and key of this server, and whose client certificates it takes.
+    pub tls: TlsConfig,
+    /// Serve beyond loopback although callers are not told apart or nothing is encrypted. Say it only
+    /// behind something that does both, or where everybody may do everything.
     pub insecure: bool,
 }
 
@@ -57,6 +63,7 @@ impl Default for ServerConfig {
             max_calls_per_connection: 256,
             drain_seconds: 3,
             allowed_hosts: Vec::new(),
+            tls: TlsConfig::default(),
             insecure: false,
         }
     }
@@ -71,8 +78,11 @@ pub enum ServerError {
         /// The address.
         address: SocketAddr,
         /// What is missing and what to do.
-        reason: &'static str,
+        reason: String,
     },
+    /// Certificate, key or client CA cannot be used.
+    #[error("tls cannot be offered: {0}")]
+    Tls(#[from] TlsError),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {message}")]
     Bind {
@@ -106,19 +116,22 @@ pub struct Server {
     names: Vec<&'static str>,
     gate: Arc<Gate>,
     config: ServerConfig,
+    tls: Option<Arc<ServerTls>>,
 }
 
 impl Server {
     /// Puts the guard, health, reflection and `/metrics` around `services`.
     ///
     /// # Errors
-    /// [`ServerError::Reflection`] when the committed descriptors are broken.
+    /// [`ServerError::Reflection`] when the committed descriptors are broken, [`ServerError::Tls`] when the
+    /// files of its TLS are.
     pub async fn build(
         services: Services,
         auth: Auth,
         config: &ServerConfig,
         process: &Process,
     ) -> Result<Self, ServerError> {
+        let tls = ServerTls::open(&config.tls)?.map(Arc::new);
         let gate = Arc::new(gate(&services, auth, config, process));
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status("", ServingStatus::Serving).await;
@@ -144,7 +157,7 @@ impl Server {
             let guard = HttpGuard { gate: Arc::clone(&gate), route: route.path, permission: route.permission };
             http = http.route(route.path, route.methods.layer(guard));
         }
-        Ok(Self { grpc, http, health, names: services.names, gate, config: config.clone() })
+        Ok(Self { grpc, http, health, names: services.names, gate, config: config.clone(), tls })
     }
 
     /// The guarded gRPC services, for [`crate::channel::LocalRoutes::open`].
@@ -161,9 +174,20 @@ impl Server {
     /// Listens on `address`, after checking that this server may be reached there.
     ///
     /// # Errors
-    /// [`ServerError`] names the address and what to do: a port in use, an address that needs tokens.
+    /// [`ServerError`] names the address and what to do: a port in use, an address that needs tokens and
+    /// TLS.
     pub async fn listen(&self, address: &str) -> Result<TcpListener, ServerError> {
-        bind::listen(address, &self.gate.auth, self.config.insecure).await
+        let safety = bind::Safety {
+            told: self.gate.auth.tells_callers(),
+            tls: self.tls.is_some(),
+            insecure: self.config.insecure,
+        };
+        bind::listen(address, safety).await
+    }
+
+    /// `http` or `https`: how clients write this server's address.
+    pub const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Serves `surface` on `listener` until the process's shutdown is requested, then drains: health
@@ -181,7 +205,7 @@ impl Server {
             cutoff: self.gate.cutoff.clone(),
             grace: Duration::from_secs(self.config.drain_seconds),
         };
-        let serving = accept::run(listener, router, drain, self.config.max_calls_per_connection);
+        let serving = accept::run(listener, router, self.tls.clone(), drain, self.config.max_calls_per_connection);
         let not_serving = async {
             self.gate.shutdown.requested().await;
             self.health.set_service_status("", ServingStatus::NotServing).await;
@@ -205,9 +229,10 @@ fn gate(services: &Services, auth: Auth, config: &ServerConfig, process: &Proces
         // Later entries win: the contracts' own have the last word.
         permissions.insert(*path, *permission);
     }
-    let hosts = Hosts::new(!auth.needs_token(), &config.allowed_hosts);
+    let hosts = Hosts::new(!auth.tells_callers(), &config.allowed_hosts);
     Gate {
         auth,
+        insecure: config.insecure,
         permissions,
         metrics: CallMetrics::new(&process.metrics),
         calls: Arc::new(Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS))),

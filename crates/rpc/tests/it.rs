@@ -5,8 +5,14 @@ mod it {
     mod auth;
     mod bench;
     mod calls;
+    mod certs;
     mod drain;
     mod errors;
     mod http;
+    mod issuer;
+    mod oidc;
     mod probe;
+    mod replicas;
+    mod revoked;
+    mod tls;
 }

@@ -1,5 +1,8 @@
 //! What the stage is told.
 
+use futures::FutureExt;
+use gristmill_stage::serve::{self, Keys, Peer, Peers, Program};
+use gristmill_stage::{Failure, Mounted, StageDeps};
 use gristmill_types::{Name, Project};
 use serde::{Deserialize, Serialize};
 
@@ -45,5 +48,26 @@ impl ServingConfig {
         projects.dedup();
         self.log.check().map_err(|error| format!("serving.{error}"))?;
         Ok(Settings { alias, projects, log: self.log.clone() })
+    }
+}
+
+impl Keys for ServingConfig {
+    const BINARY: &'static str = "gristmill-serving";
+    const ABOUT: &'static str = "Online and batch predictions of registered models";
+    const SECTION: &'static str = "serving";
+    const PORTS: Option<(u16, u16)> = Some(serve::SERVING.ports);
+    const PEERS: &'static [Peer] = &[serve::REGISTRY];
+
+    fn in_engine_threads(work: &(dyn Fn() + Sync)) {
+        gristmill_frame::in_engine_threads(work);
+    }
+}
+
+impl Program for ServingConfig {
+    async fn open(&self, deps: &StageDeps, peers: &Peers) -> Result<Mounted, Failure> {
+        let opened = crate::open(deps, self, peers.channel(serve::REGISTRY)?).await;
+        let (assembled, serving) = opened.map_err(Failure::failed)?;
+        let last = async move { serving.finished().await }.boxed();
+        Ok(Mounted { last: vec![last], ..assembled.into() })
     }
 }

@@ -110,7 +110,7 @@ impl<S: JobStage> JobVerbs<S> {
             .spec_version(S::SPEC_VERSION)
             .cache_key(key)
             .fresh(fresh)
-            .actor(caller.principal().name());
+            .actor(caller.principal().audit_name());
         let submitted = self.ledger.submit(submit).await.map_err(ledger_problem)?;
         Self::entry(&submitted.job, submitted.cached)
     }
@@ -158,8 +158,8 @@ impl<S: JobStage> JobVerbs<S> {
     /// NOT_FOUND, or FAILED_PRECONDITION if the job has ended.
     pub async fn cancel(&self, caller: &Caller, project: &str, id: &str) -> Result<EntryOf<S>, Status> {
         let job = self.find(caller, project, id).await?;
-        let name = caller.principal().name();
-        let job = self.ledger.cancel(&job.project, job.id, Some(name)).await.map_err(ledger_problem)?;
+        let name = caller.principal().audit_name();
+        let job = self.ledger.cancel(&job.project, job.id, Some(&name)).await.map_err(ledger_problem)?;
         Self::entry(&job, false)
     }
 

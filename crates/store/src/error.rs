@@ -13,6 +13,17 @@ pub enum StoreError {
     /// The settings cannot work.
     #[error("the artifact store cannot be opened: {0}")]
     Settings(String),
+    /// The object store cannot be used as it is configured. For the operator who starts the process, so
+    /// it names the place; never the credentials.
+    #[error("the artifact store {place} cannot be used: {problem}")]
+    Unusable {
+        /// Where.
+        place: String,
+        /// What is not so.
+        problem: Problem,
+        /// What the service said.
+        source: object_store::Error,
+    },
     /// No manifest has this digest in this project.
     #[error("project `{project}` has no artifact {artifact}: check the digest, or it was collected as garbage")]
     NotFound {
@@ -133,6 +144,38 @@ pub enum StoreError {
     Thread(&'static str),
 }
 
+/// Why an object store cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No connection, or no answer in time.
+    #[error("nothing answers there; check the endpoint, the network and the certificates")]
+    Unreachable,
+    /// Something answers, but not as an object store does.
+    #[error("what answers there is no object store, or cannot serve now; check the endpoint")]
+    NotAStore,
+    /// The bucket or container does not exist.
+    #[error("there is no such bucket; check its name and the account, or make it")]
+    NoBucket,
+    /// The bucket is in another region.
+    #[error("the bucket is in another region; set remote.region")]
+    Region,
+    /// The key is unknown, expired, or its secret is wrong.
+    #[error("the credentials are refused; check the key and its secret")]
+    Credentials,
+    /// Requests are signed with their time.
+    #[error("its clock and this machine's differ too much for signed requests; set the clock")]
+    Clock,
+    /// These credentials may not list.
+    #[error("the credentials are good, but may not list the bucket; allow listing")]
+    NotListable,
+    /// These credentials may not read, or read something else than was written.
+    #[error("the bucket is there, but cannot be read; allow reading objects")]
+    NotReadable,
+    /// These credentials may not write.
+    #[error("the bucket is there, but it is read-only for these credentials; allow writing objects")]
+    NotWritable,
+}
+
 /// Which bytes of an artifact are damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DamagedPart {
@@ -188,9 +231,12 @@ impl StoreError {
             | Self::Upload { .. }
             | Self::NotAFile(_) => ErrorCode::InvalidArgument,
             Self::DataLoss { .. } => ErrorCode::DataLoss,
-            Self::Settings(_) | Self::UnknownInput(_) | Self::Symlink | Self::RootUnreadable { .. } => {
-                ErrorCode::FailedPrecondition
-            }
+            Self::Unusable { problem: Problem::Unreachable | Problem::NotAStore, .. } => ErrorCode::Unavailable,
+            Self::Unusable { .. }
+            | Self::Settings(_)
+            | Self::UnknownInput(_)
+            | Self::Symlink
+            | Self::RootUnreadable { .. } => ErrorCode::FailedPrecondition,
             Self::DiskFull { .. } => ErrorCode::ResourceExhausted,
             Self::Pin { code, .. } => *code,
             Self::RootsUnavailable { .. } | Self::Backend { .. } | Self::Io { .. } => ErrorCode::Unavailable,

@@ -24,6 +24,7 @@ pub(crate) struct Key {
 }
 
 const PROJECTS: &str = "projects";
+const PROBES: &str = "probes";
 
 impl Key {
     pub(crate) fn new(project: &Project, room: Room, digest: Digest) -> Self {
@@ -60,6 +61,11 @@ impl Key {
             Room::Blob => project.join("blobs").join("sha256"),
             Room::Manifest => project.join("artifacts"),
         }
+    }
+
+    /// Where objects are written to see whether that works, and at what time; none of them is kept.
+    pub(crate) fn probes() -> Path {
+        Path::from(PROBES)
     }
 
     /// Where all projects are listed.

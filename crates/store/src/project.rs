@@ -1,6 +1,5 @@
 //! The artifacts of one project.
 
-use futures::TryStreamExt;
 use gristmill_types::{ArtifactKind, ArtifactRef, Digest, Project};
 
 use crate::error::{DamagedPart, Fault};
@@ -96,9 +95,9 @@ impl ProjectStore {
     /// # Errors
     /// [`StoreError::Backend`] if the store does not answer.
     pub async fn list(&self) -> Result<Vec<Digest>, StoreError> {
-        let objects = self.store.inner.backend.list(&Key::room(&self.project, Room::Manifest));
-        let keys = objects.try_filter_map(|meta| async move { Ok(Key::parse(&meta.location).map(|key| key.digest)) });
-        let mut digests: Vec<Digest> = keys.try_collect().await?;
+        let objects = self.store.inner.backend.list(&Key::room(&self.project, Room::Manifest)).await?;
+        let keys = objects.iter().filter_map(|meta| Key::parse(&meta.location));
+        let mut digests: Vec<Digest> = keys.map(|key| key.digest).collect();
         digests.sort();
         Ok(digests)
     }
@@ -111,16 +110,25 @@ impl ProjectStore {
         let backend = &self.store.inner.backend;
         let key = self.key(Room::Manifest, artifact.digest);
         let lost = |fault| Err(StoreError::DataLoss { artifact: *artifact, part: DamagedPart::Manifest, fault });
-        let Some(meta) = backend.head(&key).await? else {
-            return Err(StoreError::NotFound { project: self.project.clone(), artifact: *artifact });
+        let mut tried = 1;
+        let bytes = loop {
+            let Some((bytes, size)) = backend.whole(&key, MAX_MANIFEST_BYTES).await? else {
+                return Err(StoreError::NotFound { project: self.project.clone(), artifact: *artifact });
+            };
+            if size == 0 || size > MAX_MANIFEST_BYTES {
+                return lost(Fault::Unreadable(format!("it has {size} bytes")));
+            }
+            if Digest::of(&bytes) == artifact.digest {
+                break bytes;
+            }
+            // Bytes may have changed on their way; what is stored wrong comes wrong every time.
+            if tried >= backend.patience.tries() {
+                return lost(Fault::Content { offset: 0 });
+            }
+            tracing::warn!(digest = %artifact.digest, tried, "a manifest arrived damaged, reading it again");
+            backend.patience.wait(tried).await;
+            tried += 1;
         };
-        if meta.size == 0 || meta.size > MAX_MANIFEST_BYTES {
-            return lost(Fault::Unreadable(format!("it has {} bytes", meta.size)));
-        }
-        let bytes = backend.range(&key, 0..meta.size).await?;
-        if Digest::of(&bytes) != artifact.digest {
-            return lost(Fault::Content { offset: 0 });
-        }
         Manifest::from_bytes(&bytes).or_else(|e| lost(Fault::Unreadable(e.to_string())))
     }
 }

@@ -19,6 +19,8 @@ use crate::{CHUNK_BYTES, Manifest, StoreError};
 
 /// Chunks that are fetched and hashed ahead of the reader.
 const CHUNKS_AHEAD: usize = 2;
+/// How often a copy is made anew when it is damaged as soon as it is made.
+const ROUNDS: usize = 3;
 const READING: &str = "reading a part";
 
 /// One artifact whose manifest was verified. Cheap to clone.
@@ -156,24 +158,24 @@ impl Part {
         let before = usize::try_from(offset % CHUNK_BYTES).unwrap_or(0);
         let chunks = self.entry.chunks.iter().copied().enumerate();
         let chunks: Vec<_> = chunks.skip(usize::try_from(first).unwrap_or(usize::MAX)).collect();
+        if chunks.is_empty() {
+            // Nothing to read, but it may be missing all the same.
+            let part = self.clone();
+            let checked = async move { part.check_size().await.map(|()| None) };
+            return futures::stream::once(checked).try_filter_map(|nothing| async { Ok(nothing) }).boxed();
+        }
         let part = self.clone();
-        let size = async move { part.check_size().await.map(|()| part) };
-        futures::stream::once(size)
-            .map_ok(move |part| {
-                let reads = chunks.clone().into_iter().map(move |(number, digest)| {
-                    let (part, number) = (part.clone(), number as u64);
-                    async move {
-                        let mut bytes = part.chunk(number, digest).await?;
-                        if number == first {
-                            drop(bytes.split_to(before.min(bytes.len())));
-                        }
-                        Ok(bytes)
-                    }
-                });
-                futures::stream::iter(reads).buffered(CHUNKS_AHEAD)
-            })
-            .try_flatten()
-            .boxed()
+        let reads = chunks.into_iter().map(move |(number, digest)| {
+            let (part, number) = (part.clone(), number as u64);
+            async move {
+                let mut bytes = part.chunk(number, digest).await?;
+                if number == first {
+                    drop(bytes.split_to(before.min(bytes.len())));
+                }
+                Ok(bytes)
+            }
+        });
+        futures::stream::iter(reads).buffered(CHUNKS_AHEAD).boxed()
     }
 
     fn key(&self) -> Key {
@@ -198,21 +200,37 @@ impl Part {
     async fn chunk(self, number: u64, digest: Digest) -> Result<Bytes, StoreError> {
         let start = number * CHUNK_BYTES;
         let end = self.entry.size.min(start + CHUNK_BYTES);
-        let read = self.artifact.inner.project.store.inner.backend.range(&self.key(), start..end).await;
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                // It may have been cut or deleted since its size was looked at.
-                self.check_size().await?;
-                return Err(e);
+        let backend = &self.artifact.inner.project.store.inner.backend;
+        let mut tried = 1;
+        loop {
+            let bytes = match backend.range(&self.key(), start..end).await {
+                Ok((bytes, size)) if size == self.entry.size => bytes,
+                Ok((_, found)) => return Err(self.lost(Fault::Size { expected: self.entry.size, found })),
+                Err(e) => {
+                    // It may be gone, or end before this chunk.
+                    self.check_size().await?;
+                    return Err(e);
+                }
+            };
+            let length = bytes.len() as u64;
+            let (bytes, found) = blocking(READING, move || {
+                let found = Digest::of(&bytes);
+                Ok((bytes, found))
+            })
+            .await?;
+            if found == digest {
+                return Ok(bytes);
             }
-        };
-        let (bytes, found) = blocking(READING, move || {
-            let found = Digest::of(&bytes);
-            Ok((bytes, found))
-        })
-        .await?;
-        if found == digest { Ok(bytes) } else { Err(self.lost(Fault::Content { offset: start })) }
+            // Bytes may have changed or been cut on their way; what is stored wrong comes wrong every time.
+            if tried >= backend.patience.tries() {
+                let cut = Fault::Size { expected: self.entry.size, found: start + length };
+                let fault = if start + length < end { cut } else { Fault::Content { offset: start } };
+                return Err(self.lost(fault));
+            }
+            tracing::warn!(digest = %self.entry.digest, start, tried, "a chunk arrived damaged, reading it again");
+            backend.patience.wait(tried).await;
+            tried += 1;
+        }
     }
 
     /// A local file and a map of it, verified.
@@ -225,39 +243,44 @@ impl Part {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(self.lost(Fault::Missing)),
                 Err(e) => return Err(StoreError::io(READING)(e)),
             };
-            let (_, mapping) = self.verified(file).await?;
+            let mapping = self.verified(file).await?.1.map_err(|fault| self.lost(fault))?;
             return Ok((LocalFile { path, _kept: None }, mapping));
         };
-        if let Some((path, file)) = cache.get(&self.key()).await? {
-            match self.verified(file).await {
-                Ok((file, mapping)) => return Ok((LocalFile { path, _kept: Some(file) }, mapping)),
-                Err(StoreError::DataLoss { .. }) => {
-                    tracing::warn!(digest = %self.entry.digest, "cached copy is damaged, fetching it again");
-                    cache.forget(&self.key()).await?;
+        // Another process may evict or damage the copy between any two steps; after a few rounds of that the
+        // machine is at fault.
+        let mut lost = None;
+        for _ in 0..ROUNDS {
+            let (path, file) = match cache.get(&self.key()).await? {
+                Some(copy) => copy,
+                None => cache.fill(&self.key(), store.spool.file()?, self.stream()).await?,
+            };
+            match self.verified(file).await? {
+                (file, Ok(mapping)) => return Ok((LocalFile { path, _kept: Some(file) }, mapping)),
+                (file, Err(fault)) => {
+                    tracing::warn!(digest = %self.entry.digest, %fault, "cached copy is damaged, fetching it again");
+                    cache.forget(&self.key(), file).await?;
+                    lost = Some(self.lost(fault));
                 }
-                Err(e) => return Err(e),
             }
         }
-        let (path, file) = cache.fill(&self.key(), store.spool.file()?, self.stream()).await?;
-        let (file, mapping) = self.verified(file).await?;
-        Ok((LocalFile { path, _kept: Some(file) }, mapping))
+        Err(lost.unwrap_or(StoreError::Thread(READING)))
     }
 
-    async fn verified(&self, file: File) -> Result<(File, Arc<Mapping>), StoreError> {
+    /// A map of an open file, or how the file differs from what was written.
+    async fn verified(&self, file: File) -> Result<(File, Result<Arc<Mapping>, Fault>), StoreError> {
         let entry = self.entry.clone();
-        let checked = blocking(READING, move || {
+        blocking(READING, move || {
             let found = file.metadata().map_err(StoreError::io(READING))?.len();
             if found != entry.size {
-                return Ok(Err(Fault::Size { expected: entry.size, found }));
+                return Ok((file, Err(Fault::Size { expected: entry.size, found })));
             }
             let mapping = Mapping::of(&file).map_err(StoreError::io(READING))?;
             Ok(match first_difference(&entry, mapping.as_ref()) {
-                None => Ok((file, Arc::new(mapping))),
-                Some(offset) => Err(Fault::Content { offset }),
+                None => (file, Ok(Arc::new(mapping))),
+                Some(offset) => (file, Err(Fault::Content { offset })),
             })
         })
-        .await?;
-        checked.map_err(|fault| self.lost(fault))
+        .await
     }
 }
 

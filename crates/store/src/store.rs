@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use gristmill_types::{Clock, Project};
 use object_store::ObjectStore;
 
@@ -16,6 +15,7 @@ use crate::mapped::Mapped;
 use crate::project::ProjectStore;
 use crate::settings::Bounds;
 use crate::spool::Spool;
+use crate::time::StoreTime;
 use crate::{StoreConfig, StoreError};
 
 /// Artifacts of all projects. Cheap to clone.
@@ -36,31 +36,34 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     pub(crate) bounds: Bounds,
     /// Tells how old an object is.
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) time: StoreTime,
 }
 
 impl Store {
     /// Opens the store that `config` names; makes its folder if need be and removes temporary files of
-    /// dead processes.
+    /// dead processes. A bucket is listed, written and read to see whether that is possible.
     ///
     /// # Errors
-    /// [`StoreError::Settings`] on impossible bounds, [`StoreError::Io`] if a folder cannot be used,
-    /// [`StoreError::Symlink`] if the store's folder holds links.
+    /// [`StoreError::Settings`] on impossible settings, [`StoreError::Unusable`] says what is not so with a
+    /// bucket, [`StoreError::Io`] if a folder cannot be used, [`StoreError::Symlink`] if the store's folder
+    /// holds links.
     pub async fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let backend = Backend::open(&config.url).await?;
-        Self::build(backend, config.check()?, config.cache_dir.clone(), clock).await
+        let bounds = config.check()?;
+        Self::build(Backend::open(config).await?, bounds, config.cache_dir.clone(), clock).await
     }
 
-    /// Opens a store on any object store: how S3, GCS and Azure join.
+    /// Opens a store on an object store that somebody else made; of `config.remote` only the timeout and
+    /// the tries matter then.
     ///
     /// # Errors
-    /// As [`Self::open`]; `config.url` is not looked at.
+    /// As [`Self::open`]; `config.url` stands only in messages.
     pub async fn on(
         objects: Arc<dyn ObjectStore>,
         config: &StoreConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        Self::build(Backend { objects, root: None }, config.check()?, config.cache_dir.clone(), clock).await
+        let bounds = config.check()?;
+        Self::build(Backend::on(objects, config).await?, bounds, config.cache_dir.clone(), clock).await
     }
 
     async fn build(
@@ -79,7 +82,8 @@ impl Store {
             Ok((spool, cache))
         })
         .await?;
-        let inner = Inner { backend, spool, cache, mapped: Mapped::default(), gate, bounds, clock };
+        let time = StoreTime::new(clock, bounds.grace);
+        let inner = Inner { backend, spool, cache, mapped: Mapped::default(), gate, bounds, time };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -93,9 +97,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Backend`] if the store does not answer.
     pub async fn projects(&self) -> Result<Vec<Project>, StoreError> {
-        let listed = self.inner.backend.objects.list_with_delimiter(Some(&Key::projects())).await;
-        let listed = listed.map_err(StoreError::backend("listing projects"))?;
-        let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename()?.parse().ok());
+        let folders = self.inner.backend.folders(&Key::projects()).await?;
+        let names = folders.iter().filter_map(|prefix| prefix.filename()?.parse().ok());
         let mut projects: Vec<Project> = names.collect();
         projects.sort();
         Ok(projects)
@@ -108,8 +111,7 @@ impl Store {
     pub async fn usage(&self, project: &Project) -> Result<Usage, StoreError> {
         let mut usage = Usage::default();
         for room in [crate::key::Room::Blob, crate::key::Room::Manifest] {
-            let mut objects = self.inner.backend.list(&Key::room(project, room));
-            while let Some(meta) = objects.try_next().await? {
+            for meta in self.inner.backend.list(&Key::room(project, room)).await? {
                 usage.objects += 1;
                 usage.bytes += meta.size;
             }

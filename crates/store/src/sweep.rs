@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use gristmill_types::{Digest, Project};
+use gristmill_types::{Digest, Micros, Project};
 
 use crate::key::{Key, Room};
+use crate::time::age;
 use crate::{Store, StoreError};
 
 /// Tells which artifacts somebody still needs.
@@ -69,21 +69,22 @@ impl Store {
     ) -> Result<SweepReport, StoreError> {
         let mut listed = Vec::new();
         for room in [Room::Manifest, Room::Blob] {
-            let mut objects = self.inner.backend.list(&Key::room(project, room));
-            while let Some(meta) = objects.try_next().await? {
+            for meta in self.inner.backend.list(&Key::room(project, room)).await? {
                 if let Some(key) = Key::parse(&meta.location) {
                     listed.push((key, meta));
                 }
             }
         }
+        // One moment for all: what is put from now on has a later date, whatever our own clock says.
+        let now = self.inner.time.for_sweep(&self.inner.backend).await?;
         let marked = self.mark(project, providers).await?;
         let mut report = SweepReport::default();
         for (key, meta) in listed {
             if marked.contains(&(key.room, key.digest)) {
                 report.kept += 1;
                 report.kept_bytes += meta.size;
-            } else if self.inner.age(&meta) <= self.inner.bounds.grace
-                || (!dry_run && !self.delete_if_still_old(&key).await?)
+            } else if age(now, &meta) <= self.inner.bounds.grace
+                || (!dry_run && !self.delete_if_still_old(&key, now).await?)
             {
                 report.spared += 1;
                 report.spared_bytes += meta.size;
@@ -92,15 +93,28 @@ impl Store {
                 report.deleted_bytes += meta.size;
             }
         }
+        if !dry_run {
+            self.sweep_probes(now).await?;
+        }
         tracing::info!(%project, dry_run, ?report, "artifacts swept");
         Ok(report)
     }
 
-    async fn delete_if_still_old(&self, key: &Key) -> Result<bool, StoreError> {
+    /// Removes what processes wrote to check the store and were killed before they could remove it.
+    async fn sweep_probes(&self, now: Micros) -> Result<(), StoreError> {
+        for meta in self.inner.backend.list(&Key::probes()).await? {
+            if age(now, &meta) > self.inner.bounds.grace {
+                self.inner.backend.delete_path(&meta.location).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_if_still_old(&self, key: &Key, now: Micros) -> Result<bool, StoreError> {
         let _held = self.inner.gate.alone().await?;
         match self.inner.backend.head(key).await? {
             None => Ok(true),
-            Some(meta) if self.inner.age(&meta) <= self.inner.bounds.grace => Ok(false),
+            Some(meta) if age(now, &meta) <= self.inner.bounds.grace => Ok(false),
             Some(_) => self.inner.backend.delete(key).await.map(|()| true),
         }
     }

@@ -4,12 +4,17 @@
 mod it {
     pub mod bench;
     mod cache;
+    mod cache_processes;
     mod conformance;
     mod crash;
     mod faults;
+    pub mod faulty;
     mod folder;
+    mod opening;
     mod races;
     mod reads;
-    mod sweeps;
+    mod speed;
+    pub mod sweeps;
+    mod wire;
     mod writes;
 }

@@ -9,11 +9,11 @@ use gristmill_jobs::Running;
 use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Services};
 use gristmill_runtime::Process;
-use gristmill_runtime::database::DataDir;
+use gristmill_runtime::database::{DataDir, Database, PostgresConfig};
 use gristmill_runtime::slots::Slots;
 use gristmill_stage::{Assembled, StageDeps};
 use gristmill_store::{Location, ProjectStore, Store, StoreConfig};
-use gristmill_types::Project;
+use gristmill_types::{Project, Secret};
 use tempfile::TempDir;
 
 /// A process's parts in a temporary folder, removed when it goes out of scope.
@@ -22,6 +22,8 @@ pub struct Sandbox {
     /// What stages are opened with.
     pub deps: StageDeps,
     folder: TempDir,
+    /// The database on a server, if the tests run on one.
+    _ground: Option<gristmill_testpg::Database<'static>>,
 }
 
 /// Stages behind a server, their workers claiming.
@@ -43,12 +45,15 @@ impl Sandbox {
     pub async fn with_slots(slots: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Process::new();
-        let data = DataDir::open(&folder.path().join("data")).unwrap();
-        let database = data.database("gristmill").await.unwrap();
+        let ground = gristmill_testpg::database();
+        let database = match &ground {
+            Some(ground) => Database::connect(&PostgresConfig::new(Secret::new(ground.url()))).await.unwrap(),
+            None => DataDir::open(&folder.path().join("data")).unwrap().database("gristmill").await.unwrap(),
+        };
         let config = StoreConfig::new(Location::Local(folder.path().join("store")), folder.path().join("cache"));
         let store = Store::open(&config, Arc::clone(&process.clock)).await.unwrap();
         let slots = Slots::new(NonZeroUsize::new(slots).unwrap());
-        Self { deps: StageDeps { store, database, slots, process }, folder }
+        Self { deps: StageDeps { store, database, slots, process }, folder, _ground: ground }
     }
 
     /// A folder for files of the test.

@@ -2,9 +2,11 @@
 
 mod board;
 mod checkpoint;
+mod config;
 mod convert;
 mod cpu;
 mod error;
+mod program;
 mod scaler;
 mod service;
 mod sets;
@@ -13,6 +15,8 @@ mod study;
 mod trial;
 
 pub use board::{Board, ModelSummary};
+pub use config::{TrainingConfig, WorkConfig};
 pub use cpu::cpu_class;
 pub use error::TrainingError;
+pub use program::main;
 pub use stage::{LOGIC_VERSION, Settings, open, open_with, trial_workers};

@@ -1,8 +1,9 @@
 //! The only wiring of the stage.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gristmill_jobs::{LeaseServer, LedgerError, LocalLeases, RemoteLeases, Workers};
+use gristmill_jobs::{LeaseServer, LedgerError, LocalLeases, Options, RemoteLeases, Workers};
 use gristmill_proto::job::lease_service_client::LeaseServiceClient;
 use gristmill_proto::keda::external_scaler_server::ExternalScalerServer;
 use gristmill_proto::training::training_service_server::TrainingServiceServer;
@@ -31,12 +32,22 @@ pub struct Settings {
     pub trial_workers: usize,
     /// CPU slots, and with them threads, of one trial.
     pub trial_threads: usize,
+    /// How long a job stays with a worker that is not heard of.
+    pub lease: Duration,
 }
 
+/// How long that is unless something else is said.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+
 impl Settings {
+    /// So many trials at a time, of so many threads each.
+    pub const fn new(trial_workers: usize, trial_threads: usize) -> Self {
+        Self { trial_workers, trial_threads, lease: LEASE }
+    }
+
     /// One trial per CPU slot.
     pub fn of(slots: &Slots) -> Self {
-        Self { trial_workers: slots.total(), trial_threads: 1 }
+        Self::new(slots.total(), 1)
     }
 }
 
@@ -55,7 +66,8 @@ pub async fn open(deps: &StageDeps) -> Result<Assembled, LedgerError> {
 pub async fn open_with(deps: &StageDeps, settings: Settings) -> Result<Assembled, LedgerError> {
     let name = Name::new("training")
         .map_err(|error| LedgerError::Remote { code: ErrorCode::Internal, message: error.to_string() })?;
-    let ledger = deps.ledger(&name).await?;
+    let options = Options { lease: settings.lease, ..deps.ledger_options() };
+    let ledger = deps.ledger_with(&name, options).await?;
     let sets = Arc::new(Sets::default());
     let trials = Arc::new(TrialWork {
         store: deps.store.clone(),

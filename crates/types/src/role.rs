@@ -109,6 +109,51 @@ impl Role {
     }
 }
 
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 14] = [
+        Self::Read,
+        Self::WriteData,
+        Self::WritePreparation,
+        Self::WriteTraining,
+        Self::WriteEvaluation,
+        Self::WriteModel,
+        Self::PromoteModel,
+        Self::Deploy,
+        Self::Predict,
+        Self::WriteMonitoring,
+        Self::RunPipeline,
+        Self::Work,
+        Self::Administer,
+        Self::Public,
+    ];
+
+    /// The permission's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::WriteData => "write_data",
+            Self::WritePreparation => "write_preparation",
+            Self::WriteTraining => "write_training",
+            Self::WriteEvaluation => "write_evaluation",
+            Self::WriteModel => "write_model",
+            Self::PromoteModel => "promote_model",
+            Self::Deploy => "deploy",
+            Self::Predict => "predict",
+            Self::WriteMonitoring => "write_monitoring",
+            Self::RunPipeline => "run_pipeline",
+            Self::Work => "work",
+            Self::Administer => "administer",
+            Self::Public => "public",
+        }
+    }
+
+    /// The permission called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -2,6 +2,7 @@
 
 mod codegen;
 mod command;
+mod postgres;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -27,7 +28,8 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
-    /// Runs tidy, the codegen check and every test of the workspace. What follows `--` goes to `cargo test`.
+    /// Runs tidy, the codegen check and every test of the workspace, those of PostgreSQL too where a server is or
+    /// can be installed. What follows `--` goes to `cargo test`.
     Test {
         /// Such as `-p gristmill-stats` or a test's name.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

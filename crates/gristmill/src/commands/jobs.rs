@@ -6,7 +6,7 @@ use gristmill_proto::job::{Job, JobState};
 use gristmill_rpc::Status;
 use indicatif::ProgressBar;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::progress::{advance, ended};
 use crate::session::Session;
 
@@ -38,7 +38,7 @@ pub async fn wait<T>(
             return match state {
                 JobState::Succeeded => Ok(seen),
                 JobState::Cancelled => Err(Failure::failed(format!("{what} was cancelled"))),
-                _ => Err(Failure::job(what, job(&seen).and_then(|job| job.error.as_ref()))),
+                _ => Err(failure::job(what, job(&seen).and_then(|job| job.error.as_ref()))),
             };
         }
         session.room()?;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use gristmill_rpc::auth::Tokens;
-use gristmill_rpc::{Auth, ServerConfig, Surface};
+use gristmill_rpc::{Auth, ServerConfig};
 use gristmill_runtime::Process;
 use gristmill_runtime::config::{Loaded, Sources, load};
-use gristmill_runtime::database::{DataDir, DatabaseError};
+use gristmill_runtime::database::DataDir;
 use gristmill_runtime::telemetry::{self, ENDPOINT_VARIABLE, LogFormat, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
@@ -73,13 +73,7 @@ pub async fn run(global: &Global, up: Up, process: Process) -> Result<Exit, Fail
         Some(path) => Auth::Tokens(std::sync::Arc::new(Tokens::read(path).map_err(Failure::usage)?)),
         None => Auth::LoopbackOnly,
     };
-    let dir = DataDir::open(&data_dir(global.data_dir.as_deref())?).map_err(|error| match error {
-        DatabaseError::Held { holder } => {
-            let at = holder.and_then(|holder| holder.endpoint).map(|at| format!(" by the server on {at}"));
-            Failure::failed(format!("the data directory is in use{}", at.unwrap_or_default()))
-        }
-        other => Failure::failed(gristmill_rpc::error::chain(&other)),
-    })?;
+    let dir = gristmill_stage::data_dir(&data_dir(global.data_dir.as_deref())?)?;
     let options = NodeOptions {
         workers: (config.workers > 0).then_some(config.workers),
         auth,
@@ -93,12 +87,12 @@ pub async fn run(global: &Global, up: Up, process: Process) -> Result<Exit, Fail
 }
 
 async fn serve(node: &Node, config: &UpConfig, dir: &DataDir) -> Result<Exit, Failure> {
-    let grpc = node.server().listen(&config.grpc).await.map_err(Failure::failed)?;
-    let http = node.server().listen(&config.http).await.map_err(Failure::failed)?;
-    let (grpc_at, http_at) = (grpc.local_addr()?, http.local_addr()?);
-    dir.announce(Some(&format!("http://{grpc_at}"))).map_err(Failure::failed)?;
-    tracing::info!(grpc = %grpc_at, http = %http_at, data_dir = %dir.path().display(), "ready");
-    tokio::join!(node.server().serve(grpc, Surface::Grpc), node.server().serve(http, Surface::Http));
+    let ports = node.listen(&config.grpc, &config.http).await?;
+    let (grpc_at, http_at) = (ports.grpc_address()?, ports.http_address()?);
+    let endpoint = grpc_at.as_ref().map(|at| format!("http://{at}"));
+    dir.announce(endpoint.as_deref()).map_err(Failure::failed)?;
+    tracing::info!(grpc = grpc_at, http = http_at, data_dir = %dir.path().display(), "ready");
+    node.serve(ports).await;
     dir.announce(None).map_err(Failure::failed)?;
     Ok(Exit::Done)
 }

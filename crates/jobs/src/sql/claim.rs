@@ -3,35 +3,53 @@
 use std::time::Duration;
 
 use gristmill_runtime::values;
-use gristmill_types::{JobId, JobState, Micros};
+use gristmill_types::{JobState, Micros};
 
+use super::Inner;
+use super::candidate::{self, Offer};
+use super::rows::Stored;
 use super::unit::Unit;
-use super::{Inner, candidate};
 use crate::{Claim, CrashPoint, EventKind, Lease, Leased, LedgerError};
+
+/// How often to look again when others took everything that was offered.
+const ROUNDS: u32 = 4;
 
 const ATTEMPT: &str = "insert into {s}attempt (job, fence, worker, started_at, cpu_micros, peak_bytes) \
     values ($1, $2, $3, $4, 0, 0)";
-const QUEUED: &str = "select min(case when spec_version <= $2 then run_at end) as soonest, \
-    max(spec_version) as newest from {s}job where state = 'queued' and kind in (select value from json_each($1))";
 
 impl Inner {
     pub(super) async fn claim(&self, claim: &Claim) -> Result<Option<Leased>, LedgerError> {
-        // Reading first keeps idle workers out of the writers' line.
-        if !self.may_have_work(claim).await? {
-            return Ok(None);
+        for _ in 0..ROUNDS {
+            // Reading first keeps idle workers out of the writers' line.
+            let mut offers = self.offers(claim).await?;
+            if offers.is_empty() {
+                return Ok(None);
+            }
+            let mut unit = Unit::begin(self).await?;
+            if !self.db.is_shared() {
+                // The only writer sees the order as it is; elsewhere it may change at any moment anyway.
+                let rows = unit.tx.fetch(&self.sql(candidate::OFFERS), candidate::values(claim, self.now())).await?;
+                offers = rows.iter().map(Offer::read).collect::<Result<_, _>>()?;
+            }
+            for offer in &offers {
+                if let Some(stored) = unit.take(offer, claim).await? {
+                    return self.lease(unit, stored, claim).await.map(Some);
+                }
+            }
         }
-        let mut unit = Unit::begin(self).await?;
+        Ok(None)
+    }
+
+    /// Makes a job that waits the claimer's.
+    async fn lease(&self, mut unit: Unit<'_>, mut stored: Stored, claim: &Claim) -> Result<Leased, LedgerError> {
         let now = self.now();
-        let row = unit.tx.fetch_optional(&self.sql(candidate::SQLITE), candidate::values(claim, now)).await?;
-        let Some(row) = row else { return Ok(None) };
-        let id: JobId = row.get("id")?;
-        let Some(mut stored) = unit.load(id).await? else { return Ok(None) };
         stored.job.state = JobState::Running;
         stored.job.fence += 1;
         stored.job.tries += 1;
         stored.job.started_at = Some(now);
         stored.lease_until = Some(now.saturating_add(self.options.lease_micros()));
         stored.worker = Some(claim.worker.clone());
+        let id = stored.job.id;
         let attempt = values![id, stored.job.fence, claim.worker.as_str(), now];
         unit.tx.execute(&self.sql(ATTEMPT), attempt).await?;
         unit.record(&mut stored, EventKind::Claimed, None, &claim.worker).await?;
@@ -40,7 +58,7 @@ impl Inner {
         unit.commit().await?;
         self.options.crash.reach(CrashPoint::AfterClaim);
         let lease = Lease { project: stored.job.project.clone(), job: id, fence: stored.job.fence };
-        Ok(Some(Leased { lease, job: stored.job, lasts: self.options.lease, checkpoint: stored.checkpoint }))
+        Ok(Leased { lease, job: stored.job, lasts: self.options.lease, checkpoint: stored.checkpoint })
     }
 
     pub(super) async fn work_available(&self, claim: &Claim, at_most: Duration) -> Result<(), LedgerError> {
@@ -58,25 +76,26 @@ impl Inner {
         Ok(())
     }
 
-    async fn may_have_work(&self, claim: &Claim) -> Result<bool, LedgerError> {
-        let values = candidate::values(claim, self.now());
-        Ok(self.db.fetch_optional(&self.sql(candidate::SQLITE), values).await?.is_some())
+    async fn offers(&self, claim: &Claim) -> Result<Vec<Offer>, LedgerError> {
+        let rows = self.db.fetch(&self.sql(candidate::OFFERS), candidate::values(claim, self.now())).await?;
+        Ok(rows.iter().map(Offer::read).collect::<Result<_, _>>()?)
     }
 
     /// When the next job that this worker understands may start.
     async fn soonest(&self, claim: &Claim) -> Result<Option<Micros>, LedgerError> {
-        let row =
-            self.db.fetch_optional(&self.sql(QUEUED), values![candidate::kinds(claim), claim.spec_version]).await?;
-        let Some(row) = row else { return Ok(None) };
-        let newest: Option<u32> = row.get("newest")?;
-        if let Some(newest) = newest.filter(|newest| *newest > claim.spec_version) {
+        let asked = || values![candidate::kinds(claim), claim.spec_version];
+        let row = self.db.fetch_optional(&self.sql(candidate::SOONEST), asked()).await?;
+        let soonest: Option<Micros> = row.map(|row| row.get("soonest")).transpose()?.flatten();
+        if soonest.is_none()
+            && let Some(row) = self.db.fetch_optional(&self.sql(candidate::NEWER), asked()).await?
+        {
             tracing::warn!(
                 kinds = ?claim.kinds,
-                spec_version = newest,
+                spec_version = row.get::<u32>("newest")?,
                 understood = claim.spec_version,
                 "a job is of a newer version than this worker understands, start a newer worker"
             );
         }
-        Ok(row.get("soonest")?)
+        Ok(soonest)
     }
 }

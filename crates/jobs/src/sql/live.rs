@@ -21,7 +21,7 @@ pub(super) struct Live {
 }
 
 /// A held lease.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
     pub(super) fence: Fence,
     pub(super) cancel: bool,
@@ -31,16 +31,27 @@ pub(super) struct Held {
 }
 
 /// What a committed transaction did to a job.
-#[derive(Debug, Clone)]
-pub(super) enum Change {
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Change {
+    pub(super) job: JobId,
+    /// The job's latest attempt.
+    pub(super) fence: Fence,
+    pub(super) what: What,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum What {
     /// It waits for a worker.
-    Queued(JobId),
-    /// An attempt holds it.
-    Claimed(JobId, Held),
+    Queued,
+    /// An attempt holds it, here.
+    Claimed(Held),
+    /// An attempt holds it, in another process.
+    ClaimedElsewhere,
     /// Its attempt is to stop.
-    CancelRequested(JobId),
+    CancelRequested,
     /// It has ended.
-    Ended(JobId),
+    Ended,
 }
 
 impl Live {
@@ -56,37 +67,48 @@ impl Live {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of committed changes and rings.
+    /// Takes note of committed changes and rings. News of other processes may come late: what they say
+    /// of an earlier attempt does not touch a later one.
     pub(super) fn apply(&self, changes: Vec<Change>) {
-        for change in changes {
-            let id = match change {
-                Change::Queued(id) => {
-                    self.attempts().remove(&id);
-                    self.queue.send_modify(|count| *count += 1);
-                    id
+        for Change { job, fence, what } in changes {
+            let rings = matches!(what, What::Queued | What::Ended);
+            let mut attempts = self.attempts();
+            let held = attempts.get_mut(&job).filter(|held| held.fence <= fence);
+            match (what, held) {
+                (What::Claimed(held), _) => {
+                    attempts.insert(job, held);
                 }
-                Change::Claimed(id, held) => {
-                    self.attempts().insert(id, held);
-                    id
+                (What::CancelRequested, Some(held)) if held.fence == fence => held.cancel = true,
+                (_, Some(_)) => {
+                    attempts.remove(&job);
                 }
-                Change::CancelRequested(id) => {
-                    if let Some(held) = self.attempts().get_mut(&id) {
-                        held.cancel = true;
-                    }
-                    id
-                }
-                Change::Ended(id) => {
-                    self.attempts().remove(&id);
-                    // A freed place in the queue or a fairer turn may let somebody go on.
-                    self.queue.send_modify(|count| *count += 1);
-                    id
-                }
-            };
-            self.ring(id);
+                (_, None) => {}
+            }
+            drop(attempts);
+            if rings {
+                // Work, or a freed place in the queue, or a fairer turn may let somebody go on.
+                self.ring_queue();
+            }
+            self.ring(job);
         }
     }
 
-    /// The held lease of a job, if this process has seen the claim.
+    /// Every lease that is held here.
+    pub(super) fn held(&self) -> Vec<(JobId, Fence)> {
+        self.attempts().iter().map(|(id, held)| (*id, held.fence)).collect()
+    }
+
+    /// Rings every bell: anything may have happened.
+    pub(super) fn ring_all(&self) {
+        self.ring_queue();
+        self.jobs.iter().for_each(|bell| bell.send_modify(|count| *count += 1));
+    }
+
+    fn ring_queue(&self) {
+        self.queue.send_modify(|count| *count += 1);
+    }
+
+    /// The held lease of a job, if it was claimed in this process.
     pub(super) fn get(&self, id: JobId) -> Option<Held> {
         self.attempts().get(&id).cloned()
     }

@@ -5,25 +5,37 @@ use gristmill_runtime::values;
 use gristmill_types::{Digest, JobId, Project};
 
 use super::Inner;
-use super::rows::{self, Stored};
+use super::rows::{self, Stored, job_columns};
 use crate::{AttemptRecord, Depth, Event, Job, LedgerError, ListJobs, Page, PageToken};
 
-const GET: &str = "select * from {s}job where id = $1 and project = $2";
-const LIST: &str = "select * from {s}job where project = $1 and ($2 is null or kind = $2) \
+const GET: &str = concat!("select ", job_columns!(), " from {s}job where id = $1 and project = $2");
+const LIST: &str = concat!(
+    "select ",
+    job_columns!(),
+    " from {s}job where project = $1 and ($2 is null or kind = $2) \
     and ($3 is null or state = $3) and ($4 is null or parent = $4) and ($5 is null or id < $5) \
-    order by id desc limit $6";
-const CHILDREN: &str = "select * from {s}job where parent = $4 and project = $1 and ($2 is null or kind = $2) \
-    and ($3 is null or state = $3) and ($5 is null or id < $5) order by id desc limit $6";
-const EVENTS: &str = "select * from {s}event where job = $1 and sequence > $2 order by sequence limit $3";
-const ATTEMPTS: &str = "select * from {s}attempt where job = $1 order by fence";
-const OBSERVATIONS: &str = "select a.* from {s}output o join {s}job j on j.id = o.job \
+    order by id desc limit $6"
+);
+const CHILDREN: &str = concat!(
+    "select ",
+    job_columns!(),
+    " from {s}job where parent = $4 and project = $1 and ($2 is null or kind = $2) \
+    and ($3 is null or state = $3) and ($5 is null or id < $5) order by id desc limit $6"
+);
+const EVENTS: &str = "select job, sequence, fence, kind, state, message, at from {s}event \
+    where job = $1 and sequence > $2 order by sequence limit $3";
+const ATTEMPTS: &str = "select job, fence, worker, started_at, ended_at, outcome, message, cpu_micros, peak_bytes \
+    from {s}attempt where job = $1 order by fence";
+const OBSERVATIONS: &str = "select a.job, a.fence, a.worker, a.started_at, a.ended_at, a.outcome, a.message, \
+    a.cpu_micros, a.peak_bytes from {s}output o join {s}job j on j.id = o.job \
     join {s}attempt a on a.job = j.id and a.fence = j.fence where o.digest = $1 and j.project = $2 order by a.job";
 const ROOTS: &str = "select digest from {s}output union select digest from {s}pin \
     union select checkpoint as digest from {s}job where checkpoint is not null order by digest";
-const DEPTH: &str = "select count(case when state = 'queued' then 1 end) as queued, \
-    count(case when state = 'running' then 1 end) as running, \
-    min(case when state = 'queued' then created_at end) as oldest \
-    from {s}job where state in ('queued', 'running') and (cast($1 as text) is null or kind = $1)";
+/// One look per state, each into the index of that state: what has ended is not read.
+const DEPTH: &str = "select \
+    (select count(*) from {s}job where state = 'queued' and (cast($1 as text) is null or kind = $1)) as queued, \
+    (select count(*) from {s}job where state = 'running' and (cast($1 as text) is null or kind = $1)) as running, \
+    (select min(created_at) from {s}job where state = 'queued' and (cast($1 as text) is null or kind = $1)) as oldest";
 
 impl Inner {
     pub(super) async fn get(&self, project: &Project, id: JobId) -> Result<Job, LedgerError> {

@@ -10,8 +10,8 @@ use super::finish::end_cancelled;
 use super::unit::{Ending, Unit};
 use crate::{EventKind, JobError, LedgerError, Observed, Reaped};
 
-/// Leases taken per transaction.
-const BATCH: i64 = 500;
+/// Leases looked at, and taken per transaction where the writer is alone.
+const BATCH: usize = 500;
 
 const EXPIRED: &str = "select id from {s}job where state = 'running' and lease_until < $1 order by id limit $2";
 
@@ -52,6 +52,10 @@ impl Watchman {
 
 impl Inner {
     pub(super) async fn reap(&self) -> Result<Reaped, LedgerError> {
+        if self.db.is_shared() {
+            // A clock that jumped must not take what lives.
+            self.set_clock().await;
+        }
         let now = self.now();
         if !self.reap.may_reap(now, self.options.lease_micros()) {
             return Ok(Reaped { held_off: true, ..Reaped::default() });
@@ -63,7 +67,7 @@ impl Inner {
         found
     }
 
-    /// Takes every lease there is: none of their holders lives.
+    /// Takes every lease there is: none of their holders lives. For a database of this process alone.
     pub(super) async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
         let found = self.take(Micros::MAX).await?;
         self.reap.start(self.now());
@@ -72,16 +76,23 @@ impl Inner {
 
     async fn take(&self, before: Micros) -> Result<Reaped, LedgerError> {
         let mut found = Reaped::default();
+        // Reapers of several processes hold one job (and its children) at a time: then none waits for one
+        // that waits for it.
+        let at_once = if self.db.is_shared() { 1 } else { BATCH };
         loop {
-            let rows = self.db.fetch(&self.sql(EXPIRED), values![before, BATCH]).await?;
-            if rows.is_empty() {
+            let so_far = found;
+            let rows = self.db.fetch(&self.sql(EXPIRED), values![before, BATCH as u64]).await?;
+            for rows in rows.chunks(at_once) {
+                let mut unit = Unit::begin(self).await?;
+                for row in rows {
+                    self.take_one(&mut unit, row.get("id")?, before, &mut found).await?;
+                }
+                unit.commit().await?;
+            }
+            // None is left, or others are at them.
+            if found == so_far {
                 return Ok(found);
             }
-            let mut unit = Unit::begin(self).await?;
-            for row in rows {
-                self.take_one(&mut unit, row.get("id")?, before, &mut found).await?;
-            }
-            unit.commit().await?;
         }
     }
 
@@ -92,7 +103,7 @@ impl Inner {
         before: Micros,
         found: &mut Reaped,
     ) -> Result<(), LedgerError> {
-        let Some(mut stored) = unit.load(id).await? else { return Ok(()) };
+        let Some(mut stored) = unit.load_free(id).await? else { return Ok(()) };
         if stored.lease_until.is_none_or(|until| until >= before) {
             return Ok(());
         }

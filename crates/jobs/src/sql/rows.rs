@@ -9,11 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AttemptRecord, Event, Job, JobError, Observed};
 
+/// The columns that are read of a job, named: a program of an earlier version goes on reading while a
+/// later one adds some.
+macro_rules! job_columns {
+    () => {
+        "id, project, kind, parent, state, spec_version, payload, cache_key, priority, fence, tries, max_attempts, \
+        actor, cancel_requested, created_at, started_at, ended_at, run_at, lease_until, worker, result, outputs, error, \
+        cpu_micros, peak_bytes, sequence, fresh, checkpoint"
+    };
+}
+pub(super) use job_columns;
+
 /// Every column of a job, in the order of [`Stored::values`].
 pub(super) const INSERT: &str = "insert into {s}job (id, project, kind, parent, state, spec_version, payload, cache_key, \
     priority, fence, tries, max_attempts, actor, cancel_requested, created_at, started_at, ended_at, run_at, lease_until, \
-    worker, result, outputs, error, cpu_micros, peak_bytes, sequence, fresh, checkpoint) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
+    worker, result, outputs, error, cpu_micros, peak_bytes, sequence, fresh, \
+    checkpoint) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
 
 /// The columns that change, in the order of [`Stored::changing`].
 pub(super) const UPDATE: &str = "update {s}job set state = $2, fence = $3, tries = $4, cancel_requested = $5, \

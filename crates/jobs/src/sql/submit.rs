@@ -17,27 +17,34 @@ const REMEMBER: &str = "insert into {s}request (project, request_id, digest, job
 const EQUAL: &str = "select id from {s}job where project = $1 and kind = $2 and cache_key = $3 \
     and ((state = 'succeeded' and $5 = 0) or (state in ('queued', 'running') and cancel_requested = 0 \
     and coalesce(parent, '') = $4)) order by state = 'succeeded' desc, id desc limit 1";
-const WAITING: &str = "select count(*) as n from (select 1 from {s}job where state = 'queued' limit $1)";
+const WAITING: &str = "select count(*) as n from (select 1 from {s}job where state = 'queued' limit $1) w";
 
 impl Inner {
-    pub(super) async fn submit(&self, submit: Submit) -> Result<Submitted, LedgerError> {
-        check_size(&submit)?;
+    pub(super) async fn submit(&self, submit: &Submit) -> Result<Submitted, LedgerError> {
+        check_size(submit)?;
         let mut unit = Unit::begin(self).await?;
-        if let Some(answer) = self.repeated(&mut unit, &submit).await? {
+        // The same request, and equal work, is decided on by one process at a time.
+        if let Some(request_id) = &submit.request_id {
+            unit.lock(&format!("request {} {}", submit.project, request_id.as_str())).await?;
+        }
+        if let Some(key) = submit.cache_key {
+            unit.lock(&format!("work {} {} {key}", submit.project, submit.kind)).await?;
+        }
+        if let Some(answer) = self.repeated(&mut unit, submit).await? {
             return Ok(answer);
         }
-        if let Some(answer) = self.equal(&mut unit, &submit).await? {
-            self.remember(&mut unit, &submit, answer.job.id, answer.cached).await?;
+        if let Some(answer) = self.equal(&mut unit, submit).await? {
+            self.remember(&mut unit, submit, answer.job.id, answer.cached).await?;
             unit.commit().await?;
             return Ok(answer);
         }
-        self.admit(&mut unit, &submit).await?;
-        let mut stored = self.new_job(&submit);
+        self.admit(&mut unit, submit).await?;
+        let mut stored = self.new_job(submit);
         unit.insert(&stored).await?;
         unit.record(&mut stored, EventKind::Submitted, submit.actor.as_deref(), "").await?;
         unit.save(&stored).await?;
-        self.remember(&mut unit, &submit, stored.job.id, false).await?;
-        unit.queued(stored.job.id);
+        self.remember(&mut unit, submit, stored.job.id, false).await?;
+        unit.queued(&stored);
         unit.commit().await?;
         Ok(Submitted { job: stored.job, cached: false, created: true })
     }
@@ -50,7 +57,7 @@ impl Inner {
         if row.get::<gristmill_types::Digest>("digest")? != submit.digest() {
             return Err(LedgerError::RequestReused { request_id: request_id.as_str().to_owned() });
         }
-        let job = unit.load_of(&submit.project, row.get("job")?).await?.job;
+        let job = unit.peek(&submit.project, row.get("job")?).await?.job;
         Ok(Some(Submitted { job: self.with_progress(job), cached: row.get("cached")?, created: false }))
     }
 
@@ -61,7 +68,7 @@ impl Inner {
         let values = values![&submit.project, submit.kind.as_str(), key, parent, submit.unfinished_only];
         let Some(row) = unit.tx.fetch_optional(&self.sql(EQUAL), values).await? else { return Ok(None) };
         let id: JobId = row.get("id")?;
-        let job = unit.load_of(&submit.project, id).await?.job;
+        let job = unit.peek(&submit.project, id).await?.job;
         let cached = job.state == JobState::Succeeded;
         Ok(Some(Submitted { job: self.with_progress(job), cached, created: false }))
     }

@@ -7,6 +7,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "jobs", sql: JOBS },
     Migration { version: 2, name: "fresh jobs", sql: FRESH },
     Migration { version: 3, name: "checkpoints", sql: CHECKPOINT },
+    Migration { version: 4, name: "lines of waiting jobs", sql: LINES },
 ];
 
 /// `request` maps every request id to the job that answers it: a repeated, joined or cached request
@@ -111,4 +112,12 @@ alter table {s}job add column fresh bigint not null default 0;
 /// Digest of the artifact from which the next attempt may go on.
 const CHECKPOINT: &str = "
 alter table {s}job add column checkpoint text;
+";
+
+/// The lines of waiting jobs in the order in which they are claimed, and the times at which they may be:
+/// neither a claim nor a look for work depends on how many wait.
+const LINES: &str = "
+create index {s}job_line on {s}job (kind, project, priority desc, run_at, id, spec_version) where state = 'queued';
+create index {s}job_due on {s}job (kind, run_at, spec_version) where state = 'queued';
+drop index {s}job_queue;
 ";

@@ -1,15 +1,18 @@
 //! One change of the ledger: a transaction, its events and audit rows, and who hears of it afterwards.
 
-use gristmill_runtime::database::Tx;
+use gristmill_runtime::database::{Tx, Value};
 use gristmill_runtime::values;
 use gristmill_types::{JobId, JobState, Project};
 
-use super::Inner;
-use super::live::{Change, Held};
-use super::rows::{self, Stored};
-use crate::{CrashPoint, EventKind, JobError, Lease, LedgerError, Observed};
+use super::candidate::{self, Offer};
+use super::live::{Change, Held, What};
+use super::rows::{self, Stored, job_columns};
+use super::{Inner, news};
+use crate::{Claim, CrashPoint, EventKind, JobError, Lease, LedgerError, Observed};
 
-const LOAD: &str = "select * from {s}job where id = $1";
+const LOAD: &str = concat!("select ", job_columns!(), " from {s}job where id = $1{lock}");
+const LOAD_FREE: &str = concat!("select ", job_columns!(), " from {s}job where id = $1{free}");
+const PEEK: &str = concat!("select ", job_columns!(), " from {s}job where id = $1 and project = $2");
 const EVENT: &str =
     "insert into {s}event (job, sequence, fence, kind, state, message, at) values ($1, $2, $3, $4, $5, $6, $7)";
 const AUDIT: &str = "insert into {s}audit (job, sequence, project, actor, action, at) values ($1, $2, $3, $4, $5, $6)";
@@ -39,10 +42,34 @@ impl<'a> Unit<'a> {
         Ok(Self { ledger, tx: ledger.db.begin().await?, changes: Vec::new() })
     }
 
-    /// Loads a job of any project.
+    /// Loads a job of any project, for this transaction alone to change.
     pub(super) async fn load(&mut self, id: JobId) -> Result<Option<Stored>, LedgerError> {
-        let row = self.tx.fetch_optional(&self.ledger.sql(LOAD), values![id]).await?;
+        self.read(LOAD, values![id]).await
+    }
+
+    /// As [`Unit::load`]; none if another transaction has it.
+    pub(super) async fn load_free(&mut self, id: JobId) -> Result<Option<Stored>, LedgerError> {
+        self.read(LOAD_FREE, values![id]).await
+    }
+
+    /// Loads the first job of a line that no other transaction has.
+    pub(super) async fn take(&mut self, offer: &Offer, claim: &Claim) -> Result<Option<Stored>, LedgerError> {
+        self.read(candidate::TAKE, offer.values(claim, self.ledger.now())).await
+    }
+
+    /// Loads a job that is only looked at.
+    pub(super) async fn peek(&mut self, project: &Project, id: JobId) -> Result<Stored, LedgerError> {
+        self.read(PEEK, values![id, project]).await?.ok_or(LedgerError::NotFound { id })
+    }
+
+    async fn read(&mut self, text: &'static str, values: Vec<Value>) -> Result<Option<Stored>, LedgerError> {
+        let row = self.tx.fetch_optional(&self.ledger.sql(text), values).await?;
         Ok(row.as_ref().map(Stored::read).transpose()?)
+    }
+
+    /// Waits until no other transaction holds `name`: for decisions about rows that are not there yet.
+    pub(super) async fn lock(&mut self, name: &str) -> Result<(), LedgerError> {
+        Ok(self.tx.lock(&self.ledger.schema, name).await?)
     }
 
     /// Loads a job of one project.
@@ -113,7 +140,7 @@ impl<'a> Unit<'a> {
         stored.lease_until = None;
         self.record(stored, kind, None, ending.message.unwrap_or("")).await?;
         self.save(stored).await?;
-        self.changes.push(Change::Queued(stored.job.id));
+        self.changed(stored, What::Queued);
         Ok(())
     }
 
@@ -139,7 +166,7 @@ impl<'a> Unit<'a> {
         };
         self.record(stored, kind, actor, ending.message.unwrap_or("")).await?;
         self.save(stored).await?;
-        self.changes.push(Change::Ended(stored.job.id));
+        self.changed(stored, What::Ended);
         self.cancel_children(stored.job.id, actor).await
     }
 
@@ -171,13 +198,13 @@ impl<'a> Unit<'a> {
                 stored.job.error = Some(cancelled());
                 self.record(stored, EventKind::Cancelled, actor, "").await?;
                 self.save(stored).await?;
-                self.changes.push(Change::Ended(stored.job.id));
+                self.changed(stored, What::Ended);
             }
             JobState::Running if !stored.job.cancel_requested => {
                 stored.job.cancel_requested = true;
                 self.record(stored, EventKind::CancelRequested, actor, "").await?;
                 self.save(stored).await?;
-                self.changes.push(Change::CancelRequested(stored.job.id));
+                self.changed(stored, What::CancelRequested);
             }
             _ => {}
         }
@@ -185,8 +212,8 @@ impl<'a> Unit<'a> {
     }
 
     /// Says after the commit that a job waits.
-    pub(super) fn queued(&mut self, id: JobId) {
-        self.changes.push(Change::Queued(id));
+    pub(super) fn queued(&mut self, stored: &Stored) {
+        self.changed(stored, What::Queued);
     }
 
     /// Says after the commit that an attempt holds a job.
@@ -197,24 +224,39 @@ impl<'a> Unit<'a> {
             progress: None,
             written_at: self.ledger.now(),
         };
-        self.changes.push(Change::Claimed(stored.job.id, held));
+        self.changed(stored, What::Claimed(held));
+    }
+
+    fn changed(&mut self, stored: &Stored, what: What) {
+        self.changes.push(Change { job: stored.job.id, fence: stored.job.fence, what });
     }
 
     /// Makes it durable, then lets it be heard.
-    pub(super) async fn commit(self) -> Result<(), LedgerError> {
+    pub(super) async fn commit(mut self) -> Result<(), LedgerError> {
+        self.tell().await?;
         self.tx.commit().await?;
         self.ledger.live.apply(self.changes);
         Ok(())
     }
 
     /// As [`Unit::commit`], for the transaction that finishes a job.
-    pub(super) async fn commit_result(self) -> Result<(), LedgerError> {
+    pub(super) async fn commit_result(mut self) -> Result<(), LedgerError> {
+        self.tell().await?;
         let crash = &self.ledger.options.crash;
         crash.reach(CrashPoint::InCommit);
         self.tx.commit().await?;
         crash.reach(CrashPoint::AfterCommit);
         self.ledger.live.apply(self.changes);
         Ok(())
+    }
+
+    /// Lets other processes hear of it, too, with the commit.
+    async fn tell(&mut self) -> Result<(), LedgerError> {
+        if self.changes.is_empty() || !self.ledger.db.is_shared() {
+            return Ok(());
+        }
+        let message = news::write(self.ledger.origin, &self.changes);
+        Ok(self.tx.notify(&self.ledger.schema, &message).await?)
     }
 
     async fn end_attempt(&mut self, stored: &Stored, ending: Ending<'_>) -> Result<(), LedgerError> {

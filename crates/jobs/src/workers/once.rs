@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use gristmill_runtime::database::DatabaseError;
 use tokio::time::MissedTickBehavior;
 
 use crate::attempt::{Why, panicked};
@@ -113,7 +114,8 @@ async fn finish(leases: &dyn Leases, rows: &dyn StageRows, attempt: &Attempt, en
         }
         (Ok(outcome), _) => {
             match repeat(|| leases.commit(lease, &outcome, observed, rows)).await {
-                // The stage's rows are refused, or the result is too large: the attempt has failed.
+                // The stage's rows are refused, or the result is too large, or the database does not come
+                // back: the attempt has failed.
                 Err(error @ (LedgerError::Rows(_) | LedgerError::TooLarge { .. })) => {
                     let error = match error {
                         LedgerError::Rows(error) => error,
@@ -148,6 +150,15 @@ fn log_failure(error: &JobError) {
     }
 }
 
+/// Whether the same call may be answered later. Refused rows of a stage stay refused, unless it was the
+/// database that failed.
+fn may_repeat(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Rows(_) => error.database().is_some_and(DatabaseError::is_transient),
+        _ => error.is_transient(),
+    }
+}
+
 /// Repeats a call that may be repeated until it is answered.
 async fn repeat<F, T>(call: F) -> Result<(), LedgerError>
 where
@@ -156,7 +167,7 @@ where
 {
     for wait in REPEAT {
         match call().await {
-            Err(error) if error.is_transient() && !matches!(error, LedgerError::Rows(_)) => {
+            Err(error) if may_repeat(&error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the ledger did not answer, trying again");
                 tokio::time::sleep(wait).await;
             }

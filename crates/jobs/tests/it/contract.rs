@@ -10,23 +10,10 @@ use gristmill_runtime::database::{Sql, Tx};
 use gristmill_runtime::values;
 use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, JobState, Project};
 
-use crate::bench::{Bench, LEASE, SECOND, claim, project, request, submit};
+use crate::bench::{Bench, LEASE, SECOND, both, claim, project, request, schema, submit};
 use crate::kept::{a_checkpoint_outlives_its_attempt_and_not_its_job, pins_live_as_long_as_their_attempt};
 
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    super::$name(super::Bench::sqlite().await).await;
-                }
-            )*
-        }
-    };
-}
-
-contract! {
+both! {
     a_request_is_the_same_request_when_repeated,
     equal_work_is_answered_or_joined,
     children_join_only_within_their_parent,
@@ -54,6 +41,9 @@ contract! {
     lists_come_in_pages,
     projects_do_not_see_each_other,
     every_change_has_its_event_and_audit_row,
+    a_full_queue_refuses,
+    watches_are_bounded_and_given_back,
+    backoff_grows_and_is_capped,
 }
 
 pub fn artifact(text: &str) -> ArtifactRef {
@@ -516,7 +506,7 @@ async fn every_change_has_its_event_and_audit_row(bench: Bench) {
     bench.claim().await;
     bench.ledger.cancel(&project(), id, Some("bob")).await.unwrap();
     let events = bench.ledger.events(&project(), id, 0, 100).await.unwrap();
-    let sql = Sql::from("select sequence, action, actor from mill_audit where job = $1 order by sequence");
+    let sql = Sql::new(&schema(), "select sequence, action, actor from {s}audit where job = $1 order by sequence");
     let audit = bench.db.fetch(&sql, values![id]).await.unwrap();
     let audit: Vec<(i64, String, Option<String>)> =
         audit.iter().map(|r| (r.get("sequence").unwrap(), r.get("action").unwrap(), r.get("actor").unwrap())).collect();
@@ -531,9 +521,8 @@ async fn every_change_has_its_event_and_audit_row(bench: Bench) {
     assert_eq!(events[2].message, "the mill jams");
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses() {
-    let bench = Bench::sqlite_with(|options| options.max_queued = 2).await;
+async fn a_full_queue_refuses(mut bench: Bench) {
+    bench.change(|options| options.max_queued = 2).await;
     bench.submit("r1").await;
     bench.submit("r2").await;
     assert!(matches!(bench.ledger.submit(submit("r3")).await, Err(LedgerError::QueueFull { limit: 2 })));
@@ -547,9 +536,8 @@ async fn a_full_queue_refuses() {
     assert_eq!(bench.ledger.depth(Some("other")).await.unwrap(), gristmill_jobs::Depth::default());
 }
 
-#[tokio::test]
-async fn watches_are_bounded_and_given_back() {
-    let bench = Bench::sqlite_with(|options| options.max_watches = 1).await;
+async fn watches_are_bounded_and_given_back(mut bench: Bench) {
+    bench.change(|options| options.max_watches = 1).await;
     let id = bench.submit("r1").await.id;
     let open = bench.ledger.watch(&project(), id, 0).await.unwrap();
     assert!(matches!(bench.ledger.watch(&project(), id, 0).await, Err(LedgerError::TooManyWatches { .. })));
@@ -557,13 +545,13 @@ async fn watches_are_bounded_and_given_back() {
     let _open = bench.ledger.watch(&project(), id, 0).await.unwrap();
 }
 
-#[tokio::test]
-async fn backoff_grows_and_is_capped() {
-    let bench = Bench::sqlite_with(|options| {
-        options.backoff = Duration::from_secs(1);
-        options.max_backoff = Duration::from_secs(4);
-    })
-    .await;
+async fn backoff_grows_and_is_capped(mut bench: Bench) {
+    bench
+        .change(|options| {
+            options.backoff = Duration::from_secs(1);
+            options.max_backoff = Duration::from_secs(4);
+        })
+        .await;
     bench.ledger.submit(submit("r1").max_attempts(50)).await.unwrap();
     let error = JobError::transient("X", "x");
     let mut longest = 0;

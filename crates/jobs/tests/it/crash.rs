@@ -14,17 +14,22 @@ use gristmill_jobs::{
     Attempt, CrashPlan, CrashPoint, Done, EventKind, JobError, Ledger, LocalLeases, Options, Outcome, SqlLedger,
     Submit, Work, Workers,
 };
-use gristmill_runtime::database::{DataDir, Migration, Schema, Sql, Tx};
+use gristmill_runtime::database::{DataDir, Database, Migration, Sql, Tx};
 use gristmill_runtime::slots::Slots;
 use gristmill_runtime::values;
+use gristmill_testpg::Server;
 use gristmill_types::{ArtifactKind, ArtifactRef, Digest, JobId, JobState, SystemClock};
 
-use crate::bench::{project, request, stage};
+use crate::bench::{connect, project, request, schema, stage};
 
 const DIR: &str = "GRISTMILL_TEST_CRASH_DIR";
+const URL: &str = "GRISTMILL_TEST_CRASH_URL";
 const POINT: &str = "GRISTMILL_TEST_CRASH_POINT";
 const NTH: &str = "GRISTMILL_TEST_CRASH_NTH";
 const JOBS: usize = 4;
+
+/// On a database that processes share, the leases of the dead run out: soon.
+const LEASE: Duration = Duration::from_secs(1);
 
 /// The stage's own rows; without a key, so that a second writing would show.
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -72,12 +77,23 @@ fn write_durably(path: &Path, bytes: &[u8]) {
     file.sync_all().unwrap();
 }
 
+/// The database of a life: a file in the folder, or the one at the URL.
+async fn open(dir: &Path, url: Option<&str>) -> Database {
+    match url {
+        Some(url) => connect(url).await,
+        None => DataDir::open(dir).unwrap().database("test").await.unwrap(),
+    }
+}
+
 /// The life of one process: submits everything (acknowledged ids go to a file), works until all is done.
-async fn live(dir: &Path, crash: CrashPlan) {
-    let db = DataDir::open(dir).unwrap().database("test").await.unwrap();
-    let schema = Schema::new(&stage());
+async fn live(dir: &Path, url: Option<&str>, crash: CrashPlan) {
+    let db = open(dir, url).await;
+    let schema = schema();
     db.migrate(&schema, MIGRATIONS).await.unwrap();
-    let options = Options { crash: crash.clone(), ..Options::new(Arc::new(SystemClock)) };
+    let mut options = Options { crash: crash.clone(), ..Options::new(Arc::new(SystemClock)) };
+    if db.is_shared() {
+        options.lease = LEASE;
+    }
     let ledger: Arc<dyn Ledger> = SqlLedger::open(db, &stage(), options).await.unwrap();
     let mut acknowledged = OpenOptions::new().create(true).append(true).open(dir.join("acknowledged")).unwrap();
     let mut ids = Vec::new();
@@ -111,13 +127,16 @@ fn child() {
         Err(_) => CrashPlan::none(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(live(Path::new(&dir), crash));
+    runtime.block_on(live(Path::new(&dir), std::env::var(URL).ok().as_deref(), crash));
 }
 
-fn start(dir: &Path, crash: Option<(CrashPoint, u32)>) -> ExitStatus {
+fn start(dir: &Path, url: Option<&str>, crash: Option<(CrashPoint, u32)>) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "crash::child", "--ignored", "--quiet"]).env(DIR, dir);
     command.env_remove(POINT).stdout(std::process::Stdio::null());
+    if let Some(url) = url {
+        command.env(URL, url);
+    }
     if let Some((point, nth)) = crash {
         command.env(POINT, point.as_str()).env(NTH, nth.to_string());
     }
@@ -125,21 +144,21 @@ fn start(dir: &Path, crash: Option<(CrashPoint, u32)>) -> ExitStatus {
 }
 
 /// Starts processes on one directory, each killed at the given point, and lets a last one finish.
-fn survive(kills: &[(CrashPoint, u32)]) {
+fn survive(url: Option<&str>, kills: &[(CrashPoint, u32)]) {
     let dir = tempfile::tempdir().unwrap();
     for kill in kills {
-        assert_eq!(start(dir.path(), Some(*kill)).signal(), Some(9), "{kill:?} was not reached");
+        assert_eq!(start(dir.path(), url, Some(*kill)).signal(), Some(9), "{kill:?} was not reached");
     }
-    assert!(start(dir.path(), None).success(), "after {kills:?}");
+    assert!(start(dir.path(), url, None).success(), "after {kills:?}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(check(dir.path(), kills.len()));
+    runtime.block_on(check(dir.path(), url, kills.len()));
 }
 
-async fn check(dir: &Path, kills: usize) {
-    let db = DataDir::open(dir).unwrap().database("test").await.unwrap();
+async fn check(dir: &Path, url: Option<&str>, kills: usize) {
+    let db = open(dir, url).await;
     let options = Options { reaper: false, ..Options::new(Arc::new(SystemClock)) };
     let ledger = SqlLedger::open(db.clone(), &stage(), options).await.unwrap();
-    let rows = Sql::from("select fence, digest from mill_flour where job = $1");
+    let rows = Sql::new(&schema(), "select fence, digest from {s}flour where job = $1");
     let mut by_request: BTreeMap<String, JobId> = BTreeMap::new();
     for line in std::fs::read_to_string(dir.join("acknowledged")).unwrap().lines() {
         let (n, id) = line.split_once(' ').unwrap();
@@ -168,12 +187,32 @@ async fn check(dir: &Path, kills: usize) {
 #[test]
 fn every_point_can_be_survived() {
     for point in CrashPoint::ALL {
-        survive(&[(point, 1), (point, 2)]);
+        survive(None, &[(point, 1), (point, 2)]);
     }
 }
 
 #[test]
+fn every_point_can_be_survived_on_postgres() {
+    let Some(server) = Server::shared() else { return };
+    // Side by side: most of the time goes into waiting for leases to run out.
+    std::thread::scope(|scope| {
+        for point in CrashPoint::ALL {
+            scope.spawn(move || survive(Some(&server.database().url()), &[(point, 1), (point, 2)]));
+        }
+    });
+}
+
+fn history() -> Vec<(CrashPoint, u32)> {
+    CrashPoint::ALL.into_iter().rev().map(|point| (point, 1)).skip(1).collect()
+}
+
+#[test]
 fn a_history_of_crashes_can_be_survived() {
-    let kills: Vec<_> = CrashPoint::ALL.into_iter().rev().map(|point| (point, 1)).collect();
-    survive(&kills[1..]);
+    survive(None, &history());
+}
+
+#[test]
+fn a_history_of_crashes_can_be_survived_on_postgres() {
+    let Some(server) = Server::shared() else { return };
+    survive(Some(&server.database().url()), &history());
 }

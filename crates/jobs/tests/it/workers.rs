@@ -81,13 +81,12 @@ impl Obey {
 }
 
 struct House {
-    bench: Bench,
-    work: Arc<Obey>,
     running: gristmill_jobs::Running,
+    work: Arc<Obey>,
+    bench: Bench,
 }
 
-async fn house(remote: bool, at_most: usize) -> House {
-    let bench = Bench::sqlite().await;
+async fn house(bench: Bench, remote: bool, at_most: usize) -> House {
     let mut tx = bench.db.begin().await.unwrap();
     tx.execute_script(&Sql::from("create table obeyed (job text)")).await.unwrap();
     tx.commit().await.unwrap();
@@ -100,7 +99,7 @@ async fn house(remote: bool, at_most: usize) -> House {
     };
     let slots = Slots::new(NonZeroUsize::new(4).unwrap());
     let running = Workers::new("w", slots).serve(leases, work.clone(), at_most).start();
-    House { bench, work, running }
+    House { running, work, bench }
 }
 
 impl House {
@@ -121,20 +120,38 @@ impl House {
     }
 }
 
-macro_rules! both {
+macro_rules! everywhere {
     ($($name:ident),* $(,)?) => {
-        mod local {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(false).await; })*
+        mod sqlite {
+            mod local {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() { super::super::$name(crate::bench::Bench::sqlite().await, false).await; })*
+            }
+            mod remote {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() { super::super::$name(crate::bench::Bench::sqlite().await, true).await; })*
+            }
         }
-        mod remote {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(true).await; })*
+        mod postgres {
+            mod local {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let Some(bench) = crate::bench::Bench::postgres().await else { return };
+                    super::super::$name(bench, false).await;
+                })*
+            }
+            mod remote {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let Some(bench) = crate::bench::Bench::postgres().await else { return };
+                    super::super::$name(bench, true).await;
+                })*
+            }
         }
     };
 }
 
-both! {
+everywhere! {
     work_is_done_and_committed_with_its_rows,
     failures_and_panics_end_attempts,
     a_cancellation_reaches_the_work,
@@ -143,8 +160,8 @@ both! {
     a_drain_waits_for_what_finishes,
 }
 
-async fn work_is_done_and_committed_with_its_rows(remote: bool) {
-    let house = house(remote, 2).await;
+async fn work_is_done_and_committed_with_its_rows(bench: Bench, remote: bool) {
+    let house = house(bench, remote, 2).await;
     let mut ids = Vec::new();
     for n in 0..6 {
         ids.push((house.submit(&format!("grain {n}")).await, n));
@@ -160,8 +177,8 @@ async fn work_is_done_and_committed_with_its_rows(remote: bool) {
     assert!(house.bench.ledger.roots().await.unwrap().is_empty(), "pins end with their attempt");
 }
 
-async fn failures_and_panics_end_attempts(remote: bool) {
-    let house = house(remote, 4).await;
+async fn failures_and_panics_end_attempts(bench: Bench, remote: bool) {
+    let house = house(bench, remote, 4).await;
     for payload in ["panic", "panic on a thread"] {
         let job = house.end_of(house.submit(payload).await).await;
         assert_eq!(job.state, JobState::Failed);
@@ -173,8 +190,8 @@ async fn failures_and_panics_end_attempts(remote: bool) {
     assert_eq!((job.state, job.fence), (JobState::Succeeded, 2));
 }
 
-async fn a_cancellation_reaches_the_work(remote: bool) {
-    let house = house(remote, 4).await;
+async fn a_cancellation_reaches_the_work(bench: Bench, remote: bool) {
+    let house = house(bench, remote, 4).await;
     for payload in ["wait to be stopped", "spin until stopped"] {
         let id = house.submit(payload).await;
         house.work.started.notified().await;
@@ -185,9 +202,9 @@ async fn a_cancellation_reaches_the_work(remote: bool) {
     }
 }
 
-async fn progress_reaches_the_watcher(remote: bool) {
+async fn progress_reaches_the_watcher(bench: Bench, remote: bool) {
     use futures::StreamExt;
-    let house = house(remote, 1).await;
+    let house = house(bench, remote, 1).await;
     let id = house.submit("wait to be told").await;
     let mut watch = house.bench.ledger.watch(&project(), id, 0).await.unwrap();
     loop {
@@ -203,8 +220,8 @@ async fn progress_reaches_the_watcher(remote: bool) {
     assert_eq!(house.end_of(id).await.state, JobState::Succeeded);
 }
 
-async fn a_drain_gives_work_back(remote: bool) {
-    let house = house(remote, 1).await;
+async fn a_drain_gives_work_back(bench: Bench, remote: bool) {
+    let house = house(bench, remote, 1).await;
     let id = house.submit("wait to be stopped").await;
     house.work.started.notified().await;
     let waiting = house.submit("never claimed").await;
@@ -215,8 +232,8 @@ async fn a_drain_gives_work_back(remote: bool) {
     }
 }
 
-async fn a_drain_waits_for_what_finishes(remote: bool) {
-    let house = house(remote, 1).await;
+async fn a_drain_waits_for_what_finishes(bench: Bench, remote: bool) {
+    let house = house(bench, remote, 1).await;
     let id = house.submit("wait to be told").await;
     house.work.started.notified().await;
     house.work.finish.notify_one();
@@ -224,9 +241,12 @@ async fn a_drain_waits_for_what_finishes(remote: bool) {
     assert_eq!(house.bench.ledger.get(&project(), id).await.unwrap().state, JobState::Succeeded);
 }
 
-#[tokio::test]
-async fn a_lease_server_takes_only_what_it_knows() {
-    let bench = Bench::sqlite().await;
+mod served {
+    use super::a_lease_server_takes_only_what_it_knows;
+    crate::bench::both! { a_lease_server_takes_only_what_it_knows }
+}
+
+async fn a_lease_server_takes_only_what_it_knows(bench: Bench) {
     let server = LeaseServer::new(bench.ledger.clone()).accept(Arc::new(Obey::default())).into_service();
     let leases = RemoteLeases::new(LeaseServiceClient::new(server));
     let mut claim = crate::bench::claim("w");

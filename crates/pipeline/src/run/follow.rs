@@ -32,9 +32,9 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(work: &'a RunWork, attempt: &'a Attempt, fresh: bool) -> Self {
+    pub(crate) fn new(work: &'a RunWork, clients: &'a Clients, attempt: &'a Attempt, fresh: bool) -> Self {
         let project = attempt.project().to_string();
-        Self { clients: &work.clients, steps: &work.steps, attempt, project, fresh, next: 0 }
+        Self { clients, steps: &work.steps, attempt, project, fresh, next: 0 }
     }
 
     pub(crate) fn id(&self) -> JobId {

@@ -13,6 +13,7 @@ use gristmill_proto::registry::{
     SetModelAliasRequest, SetModelAliasResponse, UpdateModelVersionRequest, UpdateModelVersionResponse,
     WatchModelAliasesRequest, WatchModelAliasesResponse, get_model_version_request,
 };
+use gristmill_rpc::Caller;
 use tonic::{Request, Response, Status};
 
 type Books = Mutex<BTreeMap<PathBuf, Arc<Mutex<Book>>>>;
@@ -25,6 +26,8 @@ pub struct Book {
     pub moves: u32,
     /// Somebody else moves the champion's alias just before it is moved.
     pub overtaken: bool,
+    /// Who made the versions and moved the aliases, as an audit has it.
+    pub callers: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,8 +56,10 @@ impl RegistryService for Registry {
         &self,
         request: Request<CreateModelVersionRequest>,
     ) -> Result<Response<CreateModelVersionResponse>, Status> {
+        let by = Caller::of(&request)?.principal().audit_name();
         let m = request.into_inner();
         let mut book = self.0.lock().unwrap();
+        book.callers.push(by);
         let version = ModelVersion {
             name: m.name,
             version: u32::try_from(book.versions.len()).unwrap() + 1,
@@ -100,8 +105,10 @@ impl RegistryService for Registry {
         &self,
         request: Request<SetModelAliasRequest>,
     ) -> Result<Response<SetModelAliasResponse>, Status> {
+        let by = Caller::of(&request)?.principal().audit_name();
         let m = request.into_inner();
         let mut book = self.0.lock().unwrap();
+        book.callers.push(by);
         if std::mem::take(&mut book.overtaken) {
             book.aliases.insert(m.alias.clone(), 77);
         }

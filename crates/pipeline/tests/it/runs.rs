@@ -58,6 +58,8 @@ async fn house() -> (tempfile::TempDir, House) {
 async fn a_run_goes_through_every_step() {
     let (_folder, house) = house().await;
     let run = house.run(TEXT).await;
+    let callers = house.registry.0.lock().unwrap().callers.clone();
+    assert_eq!(callers, ["test via pipeline", "test via pipeline"], "both names, for the audit");
     assert_eq!(state(&run), JobState::Succeeded, "{:?}", run.job);
     assert_eq!(stages(&run), done(false));
     let result = run.result.as_ref().unwrap();

@@ -11,11 +11,11 @@ use gristmill_rpc::auth::Tokens;
 use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Surface};
 use gristmill_runtime::Process;
-use gristmill_runtime::database::DataDir;
+use gristmill_runtime::database::{DataDir, Database, PostgresConfig};
 use gristmill_runtime::slots::Slots;
 use gristmill_stage::StageDeps;
 use gristmill_store::{Location, Producer, ProjectStore, Store, StoreConfig, Unpinned};
-use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, ManualClock, Name, Project, SystemClock};
+use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, ManualClock, Name, Project, Secret, SystemClock};
 use tempfile::TempDir;
 
 /// A process's parts in a temporary folder. The registry reads no rows, so its tests stand on less than
@@ -29,6 +29,8 @@ pub struct Bench {
     pub channel: Channel,
     server: Arc<Server>,
     routes: LocalRoutes,
+    /// The database on a server, if the tests are to have one.
+    pub ground: Option<gristmill_testpg::Database<'static>>,
 }
 
 impl Bench {
@@ -40,7 +42,11 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let process = Process::with_clock(clock.clone());
-        let database = DataDir::open(&folder.path().join("data")).unwrap().database("gristmill").await.unwrap();
+        let ground = gristmill_testpg::database();
+        let database = match &ground {
+            Some(ground) => connect(&ground.url()).await,
+            None => DataDir::open(&folder.path().join("data")).unwrap().database("gristmill").await.unwrap(),
+        };
         let location = Location::Local(folder.path().join("store"));
         let config_of_store = StoreConfig::new(location, folder.path().join("cache"));
         let store = Store::open(&config_of_store, Arc::clone(&process.clock)).await.unwrap();
@@ -52,7 +58,7 @@ impl Bench {
         let routes = LocalRoutes::new();
         assert!(routes.open(&server));
         let channel = routes.channel("ana");
-        Self { deps, clock, folder, registry: opened.registry, channel, server, routes }
+        Self { deps, clock, folder, registry: opened.registry, channel, server, routes, ground }
     }
 
     /// The same, called through a socket of this machine.
@@ -145,6 +151,10 @@ impl Bench {
     pub fn project(&self) -> Project {
         Project::default()
     }
+}
+
+pub async fn connect(url: &str) -> Database {
+    Database::connect(&PostgresConfig::new(Secret::new(url))).await.unwrap()
 }
 
 async fn put(

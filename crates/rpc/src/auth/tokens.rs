@@ -1,17 +1,14 @@
 //! The file of token hashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gristmill_types::{Project, Role};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::Principal;
-
-/// The project that stands for all of them.
-const EVERY_PROJECT: &str = "*";
+use super::principal::NAME_CHARS;
+use super::{Principal, Rights};
 
 /// Largest token file, bytes.
 const FILE_BYTES: u64 = 4 << 20;
@@ -47,7 +44,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    sha256: String,
+    /// Without it the principal shows a client certificate, or is only spoken for.
+    sha256: Option<String>,
     #[serde(default)]
     service: bool,
     projects: BTreeMap<String, Vec<String>>,
@@ -83,26 +81,21 @@ impl Tokens {
     fn add(&mut self, entry: Entry) -> Result<(), TokensError> {
         let name = entry.name.clone();
         let wrong = |message: String| TokensError::Entry { name: name.clone(), message };
-        if name.is_empty() || name.len() > 128 || !name.bytes().all(|b| b.is_ascii_graphic()) {
+        if !is_name(&name) {
             return Err(wrong("a name is 1 to 128 visible ASCII characters".into()));
         }
-        let mut hash = [0; 32];
-        hex::decode_to_slice(&entry.sha256, &mut hash)
-            .map_err(|_| wrong("sha256 is 64 hexadecimal digits: `printf %s TOKEN | sha256sum`".into()))?;
-        let (mut everywhere, mut projects) = (BTreeSet::new(), BTreeMap::new());
-        for (project, roles) in entry.projects {
-            let roles: BTreeSet<Role> =
-                roles.iter().map(|role| role.parse()).collect::<Result<_, String>>().map_err(wrong)?;
-            if project == EVERY_PROJECT {
-                everywhere = roles;
-            } else {
-                projects.insert(Project::new(project).map_err(|error| wrong(error.to_string()))?, roles);
-            }
+        let mut rights = Rights::default();
+        for (project, roles) in &entry.projects {
+            roles.iter().try_for_each(|role| rights.grant_named(project, role)).map_err(wrong)?;
         }
-        let principal = Arc::new(Principal::new(name.clone(), everywhere, projects, entry.service));
+        let principal = Arc::new(Principal::new(name.clone(), rights, entry.service));
         if self.by_name.insert(name.clone(), Arc::clone(&principal)).is_some() {
             return Err(wrong("the name is there twice: give a principal's second token a name of its own".into()));
         }
+        let Some(sha256) = &entry.sha256 else { return Ok(()) };
+        let mut hash = [0; 32];
+        hex::decode_to_slice(sha256, &mut hash)
+            .map_err(|_| wrong("sha256 is 64 hexadecimal digits: `printf %s TOKEN | sha256sum`".into()))?;
         if self.by_hash.insert(hash, principal).is_some() {
             return Err(wrong("another principal has the same token".into()));
         }
@@ -118,6 +111,11 @@ impl Tokens {
     pub fn named(&self, name: &str) -> Option<Arc<Principal>> {
         self.by_name.get(name).cloned()
     }
+}
+
+/// Whether a principal may be called `name`: it must fit into a header.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_CHARS && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The hash under which a token is written into the file.

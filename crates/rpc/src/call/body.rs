@@ -15,6 +15,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Code, Status};
 
 use super::{Gate, draining, out_of_time, panicked};
+use crate::auth::Standing;
 use crate::error::Problem;
 
 /// One call under way. Counts itself when it ends, however that happens.
@@ -55,6 +56,8 @@ impl Drop for Call {
 pub(super) struct Limits {
     pub(super) deadline: Option<Pin<Box<Sleep>>>,
     pub(super) cutoff: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Ready once what the caller showed is good no more.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Limits {
@@ -64,6 +67,11 @@ impl Limits {
             && deadline.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(out_of_time());
+        }
+        if let Some(standing) = &mut self.standing
+            && let Poll::Ready(problem) = standing.as_mut().poll(cx)
+        {
+            return Poll::Ready(problem);
         }
         self.cutoff.as_mut().poll(cx).map(|()| draining())
     }
@@ -89,12 +97,7 @@ impl GuardedBody {
         if let Some(mut call) = self.call.take() {
             call.ends_with(status.code());
         }
-        let mut trailers = HeaderMap::new();
-        // A status that cannot be written as headers still ends the stream, only without its text.
-        if status.add_header(&mut trailers).is_err() {
-            trailers.insert("grpc-status", ::http::HeaderValue::from(status.code() as i32));
-        }
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
     }
 }
 
@@ -144,6 +147,16 @@ fn finish(call: &mut Option<Call>, code: Code) {
     if let Some(mut call) = call.take() {
         call.ends_with(code);
     }
+}
+
+/// A status as a stream's last word.
+pub(crate) fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // A status that cannot be written as headers still ends the stream, only without its text.
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", ::http::HeaderValue::from(status.code() as i32));
+    }
+    trailers
 }
 
 /// The status that headers or trailers carry.

@@ -105,13 +105,14 @@ where
     let Some(permission) = permission else {
         return unknown(&mut call, &request);
     };
-    let caller = match gate.authorize(permission, request.extensions(), request.uri(), request.headers()) {
-        Ok(caller) => caller,
+    let authorized = gate.authorize(permission, request.extensions(), request.uri(), request.headers()).await;
+    let (caller, standing) = match authorized {
+        Ok(authorized) => authorized,
         Err(problem) => return refuse(&mut call, problem),
     };
     tracing::Span::current().record("principal", field::display(caller.principal().audit_name()));
     let deadline = caller.deadline().map(|at| Box::pin(tokio::time::sleep_until(at)));
-    let mut limits = Limits { deadline, cutoff: Box::pin(gate.cutoff.clone().cancelled_owned()) };
+    let mut limits = Limits { deadline, cutoff: Box::pin(gate.cutoff.clone().cancelled_owned()), standing };
     request.extensions_mut().insert(caller);
 
     let answer = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind();

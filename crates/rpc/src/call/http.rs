@@ -81,10 +81,14 @@ where
     let began = Instant::now();
     let method = request.method().clone();
     let counted = Counted::new(&gate);
-    let admitted = gate.admit(false).and_then(|permit| {
-        let caller = gate.authorize(permission, request.extensions(), request.uri(), request.headers())?;
-        Ok((permit, caller))
-    });
+    let admitted = match gate.admit(false) {
+        Ok(permit) => {
+            let authorized = gate.authorize(permission, request.extensions(), request.uri(), request.headers()).await;
+            // Answers here are short: what ends a stream early has nothing to end.
+            authorized.map(|(caller, _)| (permit, caller))
+        }
+        Err(problem) => Err(problem),
+    };
     let response = match admitted {
         Err(problem) => problem.into_response(),
         Ok((_permit, caller)) => {

@@ -1,5 +1,7 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 on one listener, bounded, and drained at the end.
+//! The accept loop: HTTP/1.1 and HTTP/2 on one listener, with TLS or without, bounded, and drained at the
+//! end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,12 +9,15 @@ use gristmill_runtime::Shutdown;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::call::Peer;
+use crate::tls::{ServerTls, handshake_refused, names};
 
 /// Time a client has to send its request's headers (slow-loris).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +30,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time that ended calls have to write their last bytes.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 
+/// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
+const TLS_RECORD: u8 = 0x16;
+/// The first bytes of an HTTP/2 connection without TLS.
+const HTTP2_PREFACE: &[u8] = b"PRI ";
+/// What an HTTP/2 client without TLS is told: empty SETTINGS, and GOAWAY with INADEQUATE_SECURITY.
+pub(crate) const TLS_WANTED: [u8; 26] = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12];
+/// What an HTTP/1.1 client without TLS is told.
+const TLS_WANTED_TEXT: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 39\r\n\
+    connection: close\r\n\r\nthis port speaks TLS: write `https://`\n";
+
 /// How serving ends.
 pub(super) struct Drain {
     pub(super) shutdown: Shutdown,
@@ -36,7 +51,13 @@ pub(super) struct Drain {
 /// Accepts until the shutdown is requested, then: 1. closes the listener, 2. asks every connection to
 /// finish its calls and take no more, 3. after the grace ends the calls, 4. a moment later drops what
 /// is left.
-pub(super) async fn run(listener: TcpListener, router: Router, drain: Drain, streams: u32) {
+pub(super) async fn run(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<ServerTls>>,
+    drain: Drain,
+    streams: u32,
+) {
     let builder = builder(streams);
     let connections = TaskTracker::new();
     let dropped = CancellationToken::new();
@@ -47,7 +68,9 @@ pub(super) async fn run(listener: TcpListener, router: Router, drain: Drain, str
         };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = connection(stream, Peer(peer), router.clone(), builder.clone(), drain.shutdown.child());
+                let peer = Peer { address: peer, names: Arc::from([]) };
+                let http = Http { router: router.clone(), builder: builder.clone(), ending: drain.shutdown.child() };
+                let serving = connection(stream, peer, tls.clone(), http);
                 connections.spawn(dropped.clone().run_until_cancelled_owned(serving));
             }
             Err(error) => {
@@ -86,30 +109,69 @@ fn builder(streams: u32) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: Peer,
+/// What serves a connection once it stands.
+struct Http {
     router: Router,
     builder: auto::Builder<TokioExecutor>,
     ending: CancellationToken,
-) {
+}
+
+async fn connection(stream: TcpStream, mut peer: Peer, tls: Option<Arc<ServerTls>>, http: Http) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection stays with delayed writes");
     }
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.clone().call(request.map(axum::body::Body::new))
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
-        }
+    let Some(tls) = tls else { return http.serve(stream, peer).await };
+    let secured = tokio::select! {
+        secured = tokio::time::timeout(HEADER_TIMEOUT, secure(stream, &tls)) => secured,
+        () = http.ending.cancelled() => return,
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "connection ended");
+    match secured {
+        Ok(Ok(stream)) => {
+            peer.names = names(stream.get_ref().1.peer_certificates());
+            http.serve(stream, peer).await;
+        }
+        Ok(Err(why)) => tracing::info!(peer = %peer.address, why, "connection refused"),
+        Err(_) => tracing::debug!(peer = %peer.address, "no tls handshake in time"),
+    }
+}
+
+/// The handshake; who speaks plaintext is told so.
+async fn secure(mut stream: TcpStream, tls: &ServerTls) -> Result<TlsStream<TcpStream>, String> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    let seen = stream.peek(&mut first).await.map_err(|error| error.to_string())?;
+    if seen > 0 && first.first() != Some(&TLS_RECORD) {
+        let told = if first.starts_with(HTTP2_PREFACE) { TLS_WANTED.as_slice() } else { TLS_WANTED_TEXT };
+        stream.write_all(told).await.map_err(|error| error.to_string())?;
+        stream.shutdown().await.map_err(|error| error.to_string())?;
+        // What still comes is read: closing over unread bytes would take back what was written.
+        let mut rest = [0; 1024];
+        while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+        return Err("the client speaks no TLS".into());
+    }
+    tls.acceptor().accept(stream).await.map_err(|error| handshake_refused(&error))
+}
+
+impl Http {
+    async fn serve<S>(self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { router, builder, ending } = self;
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            router.clone().call(request.map(axum::body::Body::new))
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = ending.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.as_mut().await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "connection ended");
+        }
     }
 }

@@ -7,9 +7,11 @@ use axum::Extension;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use gristmill_rpc::channel::LocalRoutes;
-use gristmill_rpc::{Auth, Caller, Channel, Problem, Server, ServerConfig, Services, Surface};
+use gristmill_rpc::{
+    Auth, AuthConfig, Caller, Channel, ClientTlsConfig, Problem, RemoteConfig, Server, ServerConfig, Services, Surface,
+};
 use gristmill_runtime::Process;
-use gristmill_types::{Permission, Secret};
+use gristmill_types::{Permission, Secret, SecretRef};
 
 use super::probe::{PERMISSIONS, Probe};
 
@@ -19,11 +21,23 @@ pub(super) struct Bench {
     pub(super) local: LocalRoutes,
     pub(super) address: SocketAddr,
     pub(super) serving: tokio::task::JoinHandle<()>,
+    /// For files of its callers.
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
     pub(super) async fn start(auth: Auth, config: ServerConfig) -> Self {
+        Self::start_in(Process::new(), auth, config).await
+    }
+
+    /// Callers are told as `auth` configures it.
+    pub(super) async fn open_with(auth: &AuthConfig, config: ServerConfig) -> Self {
         let process = Process::new();
+        let auth = auth.open(&process).await.unwrap();
+        Self::start_in(process, auth, config).await
+    }
+
+    async fn start_in(process: Process, auth: Auth, config: ServerConfig) -> Self {
         let local = LocalRoutes::new();
         let services = Services::new()
             .merge(Services::new().add(Probe { next: local.channel("probe") }).permit(PERMISSIONS))
@@ -38,7 +52,8 @@ impl Bench {
             let server = Arc::clone(&server);
             async move { server.serve(listener, Surface::Both).await }
         });
-        Self { process, server, local, address, serving }
+        let folder = tempfile::tempdir().unwrap();
+        Self { process, server, local, address, serving, folder }
     }
 
     pub(super) async fn open() -> Self {
@@ -47,6 +62,17 @@ impl Bench {
 
     pub(super) fn remote(&self, token: Option<&str>) -> Channel {
         Channel::remote(&self.address.to_string(), token.map(Secret::new).as_ref()).unwrap()
+    }
+
+    /// A channel over TLS.
+    pub(super) fn secured(&self, tls: ClientTlsConfig, token: Option<&str>) -> Channel {
+        let token = token.map(|token| {
+            let file = self.folder.path().join(gristmill_rpc::auth::token_hash(token));
+            std::fs::write(&file, token).unwrap();
+            SecretRef::File(file.display().to_string())
+        });
+        let endpoint = format!("https://localhost:{}", self.address.port());
+        Channel::open(&RemoteConfig { tls, token, ..RemoteConfig::new(endpoint) }).unwrap()
     }
 
     /// A channel of each transport, as the machine's owner.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{Database, DatabaseError, Inner, connect};
+use super::{Database, DatabaseError, Inner, sqlite};
 
 /// Name of the lock file inside the directory.
 const LOCK: &str = "lock";
@@ -105,7 +105,7 @@ impl DataDir {
             return Ok(Database(inner));
         }
         let path = self.path.join(format!("{name}.db"));
-        let inner = Arc::new(connect::open(&path, Arc::clone(self)).await?);
+        let inner = Arc::new(Inner::Sqlite(sqlite::open(&path, Arc::clone(self)).await?));
         open.insert(name.to_owned(), Arc::downgrade(&inner));
         Ok(Database(inner))
     }

@@ -1,6 +1,7 @@
 //! What a database can refuse, without the statement or the path in the message.
 
 use gristmill_types::ErrorCode;
+use sqlx::postgres::PgDatabaseError;
 
 use super::Holder;
 
@@ -20,9 +21,30 @@ pub enum DatabaseError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Locked, or the line of writers did not move.
-    #[error("the database is busy: try again")]
+    /// The address of the database is no URL; it is not repeated, a password may be in it.
+    #[error("the database's URL cannot be read: write postgres://user:password@host:port/database")]
+    Url,
+    /// The server does not let us in, or does not have the database.
+    #[error("the database refuses this program: check user, password, database name and rights")]
+    Refused(#[source] sqlx::Error),
+    /// The connection cannot be secured as asked for.
+    #[error("no secure connection to the database: check its certificate and `sslmode`, `sslrootcert` of the URL")]
+    Insecure(#[source] sqlx::Error),
+    /// We cannot work on that database.
+    #[error("the database cannot be used, {0}")]
+    Unsuitable(&'static str),
+    /// No connection, or one that broke.
+    #[error("the database cannot be reached: try again, and check that it runs and where it is")]
+    Unreachable(#[source] sqlx::Error),
+    /// It answers reads only, such as a standby.
+    #[error("the database only answers reads now: try again, or lead this program to the primary server")]
+    ReadOnly(#[source] sqlx::Error),
+    /// Locked, or no connection became free.
+    #[error("the database is busy or cannot be reached: try again")]
     Busy(#[source] sqlx::Error),
+    /// Another transaction was in the way of this one, which did nothing.
+    #[error("the database is busy with the same rows: try again")]
+    Contended(#[source] sqlx::Error),
     /// No space.
     #[error("the disk of the database is full: free space and try again")]
     Full(#[source] sqlx::Error),
@@ -46,6 +68,16 @@ pub enum DatabaseError {
         /// Whose tables.
         stage: String,
         /// Version in the file.
+        found: i64,
+        /// Newest version in this binary.
+        known: i64,
+    },
+    /// Not brought up to date yet.
+    #[error("the tables of `{stage}` are at version {found}, this program needs {known}: run `gristmill migrate`")]
+    OlderSchema {
+        /// Whose tables.
+        stage: String,
+        /// Version in the database.
         found: i64,
         /// Newest version in this binary.
         known: i64,
@@ -78,16 +110,23 @@ fn held(holder: Option<&Holder>) -> String {
 impl DatabaseError {
     /// Whether the same call may succeed later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Full(_))
+        matches!(self, Self::Busy(_) | Self::Full(_) | Self::Contended(_) | Self::Unreachable(_) | Self::ReadOnly(_))
     }
 
     /// The class of the error.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Held { .. } | Self::NewerSchema { .. } | Self::ChangedMigration { .. } => {
-                ErrorCode::FailedPrecondition
+            Self::Held { .. }
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::ChangedMigration { .. }
+            | Self::Url
+            | Self::Refused(_)
+            | Self::Insecure(_)
+            | Self::Unsuitable(_) => ErrorCode::FailedPrecondition,
+            Self::DataDir { .. } | Self::Busy(_) | Self::Contended(_) | Self::Unreachable(_) | Self::ReadOnly(_) => {
+                ErrorCode::Unavailable
             }
-            Self::DataDir { .. } | Self::Busy(_) => ErrorCode::Unavailable,
             Self::Full(_) => ErrorCode::ResourceExhausted,
             Self::Damaged(_) => ErrorCode::DataLoss,
             Self::Conflict(_) => ErrorCode::AlreadyExists,
@@ -96,21 +135,60 @@ impl DatabaseError {
     }
 }
 
-impl From<sqlx::Error> for DatabaseError {
-    fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy(error);
+impl DatabaseError {
+    /// No answer came in time.
+    pub(super) fn unreachable() -> Self {
+        Self::Unreachable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// What a code of PostgreSQL means to us (its appendix A, "PostgreSQL Error Codes").
+    fn of_state(state: &str, error: sqlx::Error) -> Self {
+        match state {
+            "23505" => Self::Conflict(error),
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::Contended(error),
+            // No connection left, lock not available, statement timeout, out of memory.
+            "53300" | "55P03" | "57014" | "53200" => Self::Busy(error),
+            "53100" => Self::Full(error),
+            "25006" => Self::ReadOnly(error),
+            // Shutting down, crashed, starting, closed after idling.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Self::Unreachable(error),
+            "3D000" | "3F000" | "42501" => Self::Refused(error),
+            "XX001" | "XX002" => Self::Damaged(error),
+            _ if state.starts_with("08") => Self::Unreachable(error),
+            _ if state.starts_with("28") => Self::Refused(error),
+            _ => Self::Other(error),
         }
-        let Some(database) = error.as_database_error() else { return Self::Other(error) };
-        if database.is_unique_violation() {
-            return Self::Conflict(error);
-        }
+    }
+
+    /// What a result code of SQLite means to us.
+    fn of_result(code: Option<i32>, error: sqlx::Error) -> Self {
         // The low byte of an extended result code is the primary code (sqlite.org/rescode.html).
-        match database.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+        match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy(error),
             Some(13) => Self::Full(error),
             Some(11 | 26) => Self::Damaged(error),
             _ => Self::Other(error),
         }
+    }
+}
+
+impl From<sqlx::Error> for DatabaseError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+            sqlx::Error::Io(_) => return Self::Unreachable(error),
+            sqlx::Error::Tls(_) => return Self::Insecure(error),
+            _ => {}
+        }
+        let Some(database) = error.as_database_error() else { return Self::Other(error) };
+        let code = database.code().map(|code| code.into_owned());
+        if database.try_downcast_ref::<PgDatabaseError>().is_some() {
+            return Self::of_state(&code.unwrap_or_default(), error);
+        }
+        if database.is_unique_violation() {
+            return Self::Conflict(error);
+        }
+        Self::of_result(code.and_then(|code| code.parse().ok()), error)
     }
 }

@@ -1,10 +1,12 @@
-//! Tests of the database handle on real files.
+//! Tests of the database handle: what both databases promise, and what is SQLite's alone.
+
+mod shared;
 
 use std::sync::Arc;
 
-use gristmill_types::{Digest, ErrorCode, Name};
+use gristmill_types::{Digest, ErrorCode, Name, Secret};
 
-use super::{DataDir, Database, DatabaseError, Migration, Schema, Sql};
+use super::{DataDir, Database, DatabaseError, Dialect, Migration, PostgresConfig, Schema, Sql};
 use crate::values;
 
 const GRAIN: Migration = Migration {
@@ -24,15 +26,46 @@ async fn open(dir: &Arc<DataDir>) -> Database {
     dir.database("test").await.unwrap()
 }
 
+/// Runs a test on both databases.
+macro_rules! both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let temp = tempfile::tempdir().unwrap();
+                let dir = super::DataDir::open(temp.path()).unwrap();
+                super::$name(super::open(&dir).await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(server) = gristmill_testpg::Server::shared() else { return };
+                let ground = server.database();
+                super::$name(super::connect(&ground.url()).await).await;
+            })*
+        }
+    };
+}
+
+both! {
+    values_come_back_as_they_went_in,
+    a_transaction_is_all_or_nothing_and_keys_are_unique,
+    writers_wait_for_each_other,
+    migrations_run_once_and_are_checked,
+    a_broken_migration_leaves_nothing,
+}
+
+async fn connect(url: &str) -> Database {
+    Database::connect(&PostgresConfig::new(Secret::new(url))).await.unwrap()
+}
+
 async fn count(db: &Database) -> i64 {
     let sql = Sql::new(&schema(), "select count(*) as n from {s}grain");
     db.fetch_optional(&sql, vec![]).await.unwrap().unwrap().get("n").unwrap()
 }
 
-#[tokio::test]
-async fn values_come_back_as_they_went_in() {
-    let temp = tempfile::tempdir().unwrap();
-    let db = open(&DataDir::open(temp.path()).unwrap()).await;
+async fn values_come_back_as_they_went_in(db: Database) {
     db.migrate(&schema(), &[GRAIN]).await.unwrap();
     let insert = Sql::new(&schema(), "insert into {s}grain (id, note, share, raw) values ($1, $2, $3, $4)");
     let mut tx = db.begin().await.unwrap();
@@ -47,14 +80,27 @@ async fn values_come_back_as_they_went_in() {
     assert_eq!(rows[0].get::<Vec<u8>>("raw").unwrap(), [0, 255]);
     assert_eq!(rows[1].get::<Option<String>>("note").unwrap(), None);
     assert_eq!(rows[1].get::<f64>("share").unwrap(), 3.0);
+    // The same statement once with and once without each value.
+    let found =
+        Sql::new(&schema(), "select id from {s}grain where ($1 is null or note = $1) and ($2 is null or id > $2)");
+    for (note, above, ids) in [
+        (None, None, vec![i64::MIN, 2]),
+        (Some(digest), None, vec![i64::MIN]),
+        (None, Some(0), vec![2]),
+        (Some(digest), Some(0), vec![]),
+    ] {
+        let rows = db.fetch(&found, values![note, above]).await.unwrap();
+        let found: Vec<i64> = rows.iter().map(|row| row.get("id").unwrap()).collect();
+        assert_eq!(found, ids);
+    }
+    let each = Sql::from("select e.value from {each:$1} order by e.value");
+    let rows = db.fetch(&each, values![r#"["b","a"]"#]).await.unwrap();
+    assert_eq!(rows[0].get::<String>("value").unwrap(), "a");
     assert!(matches!(rows[0].get::<u32>("id"), Err(DatabaseError::Value { .. })));
     assert!(matches!(rows[0].get::<i64>("absent"), Err(DatabaseError::Value { .. })));
 }
 
-#[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_keys_are_unique() {
-    let temp = tempfile::tempdir().unwrap();
-    let db = open(&DataDir::open(temp.path()).unwrap()).await;
+async fn a_transaction_is_all_or_nothing_and_keys_are_unique(db: Database) {
     db.migrate(&schema(), &[GRAIN]).await.unwrap();
     let insert = Sql::new(&schema(), "insert into {s}grain (id) values ($1)");
     let mut tx = db.begin().await.unwrap();
@@ -73,16 +119,14 @@ async fn a_transaction_is_all_or_nothing_and_keys_are_unique() {
     assert!(write.is_err(), "readers cannot write");
 }
 
-#[tokio::test]
-async fn writers_wait_in_line() {
-    let temp = tempfile::tempdir().unwrap();
-    let db = open(&DataDir::open(temp.path()).unwrap()).await;
+async fn writers_wait_for_each_other(db: Database) {
     db.migrate(&schema(), &[GRAIN]).await.unwrap();
     let insert = Sql::new(&schema(), "insert into {s}grain (id) select coalesce(max(id), 0) + 1 from {s}grain");
     let writers = (0..20).map(|_| {
         let (db, insert) = (db.clone(), insert.clone());
         tokio::spawn(async move {
             let mut tx = db.begin().await.unwrap();
+            tx.lock(&schema(), "grain").await.unwrap();
             tx.execute(&insert, vec![]).await.unwrap();
             tx.commit().await.unwrap();
         })
@@ -104,11 +148,7 @@ async fn writes_are_synced_to_the_disk() {
     assert_eq!(row.get::<String>("journal_mode").unwrap(), "wal");
 }
 
-#[tokio::test]
-async fn migrations_are_applied_once_and_never_change() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = DataDir::open(temp.path()).unwrap();
-    let db = open(&dir).await;
+async fn migrations_run_once_and_are_checked(db: Database) {
     for _ in 0..2 {
         db.migrate(&schema(), &[GRAIN, MORE]).await.unwrap();
     }
@@ -121,12 +161,12 @@ async fn migrations_are_applied_once_and_never_change() {
     let error = db.migrate(&schema(), &[GRAIN, changed]).await.unwrap_err();
     assert!(matches!(error, DatabaseError::ChangedMigration { version: 2, .. }), "{error}");
     assert_eq!(error.code(), ErrorCode::FailedPrecondition);
+    let versions = db.table_versions().await.unwrap();
+    let versions: Vec<_> = versions.iter().map(|v| (v.stage.as_str(), v.part.as_str(), v.version)).collect();
+    assert_eq!(versions, [("mill_one", "part", 1), ("mill_one", "stage", 2)]);
 }
 
-#[tokio::test]
-async fn a_broken_migration_leaves_nothing() {
-    let temp = tempfile::tempdir().unwrap();
-    let db = open(&DataDir::open(temp.path()).unwrap()).await;
+async fn a_broken_migration_leaves_nothing(db: Database) {
     let broken = Migration { version: 1, name: "broken", sql: "create table {s}grain (id bigint); select nonsense;" };
     assert!(db.migrate(&schema(), &[broken]).await.is_err());
     db.migrate(&schema(), &[GRAIN]).await.unwrap();

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use gristmill_types::{Digest, Fence, JobId, Name, Project};
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Column as _, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 
-use super::{DatabaseError, Sql};
+use super::DatabaseError;
 
 /// One value of a statement or a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// SQL null.
-    Null,
+    /// SQL null; PostgreSQL wants to know of what.
+    Null(Kind),
     /// A 64-bit integer; booleans are 0 and 1.
     Int(i64),
     /// A 64-bit float.
@@ -22,6 +19,25 @@ pub enum Value {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
+}
+
+/// What a value is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 64-bit integers.
+    Int,
+    /// 64-bit floats.
+    Float,
+    /// UTF-8.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// What can be bound, and so can be absent: `None` becomes a null of this kind.
+pub trait Bind: Into<Value> {
+    /// What its values are made of.
+    const KIND: Kind;
 }
 
 /// One row, read by column name.
@@ -52,35 +68,9 @@ impl Row {
             .ok_or_else(|| DatabaseError::Value { column: name.to_owned(), expected: T::EXPECTED })
     }
 
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, DatabaseError> {
-        let names = row.columns().iter().map(|column| column.name().to_owned()).collect();
-        let values = (0..row.columns().len()).map(|at| read_value(row, at)).collect::<Result<_, _>>()?;
-        Ok(Self { names, values })
+    pub(super) fn new(names: Arc<[String]>, values: Vec<Value>) -> Self {
+        Self { names, values }
     }
-}
-
-fn read_value(row: &SqliteRow, at: usize) -> Result<Value, DatabaseError> {
-    let raw = row.try_get_raw(at)?;
-    if raw.is_null() {
-        return Ok(Value::Null);
-    }
-    let info = raw.type_info();
-    Ok(match info.name() {
-        "TEXT" => Value::Text(row.try_get_unchecked(at)?),
-        "BLOB" => Value::Bytes(row.try_get_unchecked(at)?),
-        "REAL" => Value::Float(row.try_get_unchecked(at)?),
-        _ => Value::Int(row.try_get_unchecked(at)?),
-    })
-}
-
-pub(super) fn bind(sql: &Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    values.into_iter().fold(sqlx::query(sql.safe()), |query, value| match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Int(value) => query.bind(value),
-        Value::Float(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    })
 }
 
 impl FromValue for i64 {
@@ -140,7 +130,7 @@ impl FromValue for Vec<u8> {
 impl<T: FromValue> FromValue for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     fn from_value(value: &Value) -> Option<Self> {
-        if *value == Value::Null { Some(None) } else { T::from_value(value).map(Some) }
+        if matches!(value, Value::Null(_)) { Some(None) } else { T::from_value(value).map(Some) }
     }
 }
 
@@ -229,8 +219,23 @@ impl From<Vec<u8>> for Value {
     }
 }
 
-impl<T: Into<Value>> From<Option<T>> for Value {
+impl<T: Bind> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
+        value.map_or(Self::Null(T::KIND), Into::into)
     }
+}
+
+macro_rules! kinds {
+    ($($kind:ident: $($type:ty),*;)*) => {$($(
+        impl Bind for $type {
+            const KIND: Kind = Kind::$kind;
+        }
+    )*)*};
+}
+
+kinds! {
+    Int: Fence, i32, u32, u64, bool;
+    Float: f64;
+    Text: &str, String, Digest, &Digest, JobId, &JobId, Project, &Project, Name, &Name;
+    Bytes: Vec<u8>;
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use gristmill_s3server::{Account, BUCKET, ConditionalPuts, S3Server, WRITER};
 use gristmill_store::object_store::local::LocalFileSystem;
 use gristmill_store::object_store::memory::InMemory;
 use gristmill_store::object_store::path::Path;
@@ -17,7 +19,9 @@ use gristmill_store::object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use gristmill_store::{Location, Producer, ProjectStore, Store, StoreConfig, Unpinned};
-use gristmill_types::{ArtifactKind, ArtifactRef, Clock, Digest, ManualClock, Micros, Name, Project, SystemClock};
+use gristmill_types::{
+    ArtifactKind, ArtifactRef, Clock, Digest, ManualClock, Micros, Name, Project, SecretRef, SystemClock,
+};
 use tempfile::TempDir;
 
 pub const HOUR: Micros = 3_600_000_000;
@@ -28,8 +32,12 @@ pub struct Bench {
     pub config: StoreConfig,
     /// The objects without the store in front, to damage them.
     pub objects: Arc<dyn ObjectStore>,
+    pub server: Option<S3Server>,
     pub dir: TempDir,
 }
+
+/// Tries come fast after one another, because nobody else waits for the same server.
+pub const PAUSE_MS: u64 = 1;
 
 impl Bench {
     /// A folder.
@@ -39,7 +47,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let store = Store::open(&config, clock.clone()).await.unwrap();
         let objects = Arc::new(LocalFileSystem::new_with_prefix(dir.path().join("store")).unwrap());
-        Self { store, clock, config, objects, dir }
+        Self { store, clock, config, objects, server: None, dir }
     }
 
     /// Memory, read and written as a remote store is.
@@ -47,10 +55,45 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let mut config = StoreConfig::new(Location::Memory, dir.path().join("cache"));
         config.cache_bytes = 40 << 20;
+        config.remote.pause_ms = PAUSE_MS;
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let objects: Arc<dyn ObjectStore> = Arc::new(Dated::new(clock.clone()));
         let store = Store::on(objects.clone(), &config, clock.clone()).await.unwrap();
-        Self { store, clock, config, objects, dir }
+        Self { store, clock, config, objects, server: None, dir }
+    }
+
+    /// S3 over HTTP, below a prefix of the bucket.
+    ///
+    /// Our clock is an hour behind the server's and stands still: ages must come from the server.
+    pub async fn s3() -> Self {
+        Self::s3_where(ConditionalPuts::Obeyed).await
+    }
+
+    /// An S3 server that takes no notice of `If-None-Match`.
+    pub async fn s3_unconditional() -> Self {
+        Self::s3_where(ConditionalPuts::Ignored).await
+    }
+
+    async fn s3_where(conditional: ConditionalPuts) -> Self {
+        let server = S3Server::start().await.unwrap();
+        server.conditional_puts(conditional);
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = s3_config(&server, WRITER, dir.path());
+        config.cache_bytes = 40 << 20;
+        let clock = Arc::new(ManualClock::at(SystemClock.now() - HOUR));
+        let store = Store::open(&config, clock.clone()).await.unwrap();
+        let folder = server.bucket_folder().join(PREFIX);
+        std::fs::create_dir_all(&folder).unwrap();
+        let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+        Self { store, clock, config, objects, server: Some(server), dir }
+    }
+
+    /// Makes everything that is stored older; for a server's objects that happens behind its back.
+    pub fn advance(&self, micros: Micros) {
+        match &self.server {
+            Some(server) => age_files(&server.bucket_folder(), Duration::from_micros(micros as u64)),
+            None => self.clock.advance(micros),
+        }
     }
 
     pub fn project(&self) -> ProjectStore {
@@ -79,6 +122,37 @@ impl Bench {
     }
 }
 
+const PREFIX: &str = "teams/tabular";
+
+/// How a server is reached by an account.
+pub fn s3_config(server: &S3Server, account: Account, folder: &std::path::Path) -> StoreConfig {
+    let secret = folder.join(account.key_id);
+    std::fs::write(&secret, account.secret).unwrap();
+    let id = folder.join(format!("{}.id", account.key_id));
+    std::fs::write(&id, account.key_id).unwrap();
+    let url = format!("s3://{BUCKET}/{PREFIX}").parse().unwrap();
+    let mut config = StoreConfig::new(url, folder.join("cache"));
+    let file = |path: std::path::PathBuf| Some(SecretRef::File(path.to_str().unwrap().to_owned()));
+    config.remote.endpoint = Some(server.endpoint().to_owned());
+    config.remote.allow_http = true;
+    config.remote.access_key_id = file(id);
+    config.remote.secret_access_key = file(secret);
+    config.remote.pause_ms = PAUSE_MS;
+    config
+}
+
+fn age_files(folder: &std::path::Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            age_files(&path, by);
+        } else {
+            let file = std::fs::File::open(&path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - by).unwrap();
+        }
+    }
+}
+
 pub fn producer() -> Producer {
     Producer {
         cpu_class: Name::new("any").unwrap(),
@@ -102,14 +176,14 @@ pub async fn write_one(project: &ProjectStore, bytes: &[u8], inputs: &[ArtifactR
 
 /// An object store in memory that dates objects by the test's clock.
 #[derive(Debug)]
-struct Dated {
+pub struct Dated {
     inner: InMemory,
     clock: Arc<ManualClock>,
     dates: Arc<Mutex<HashMap<Path, Micros>>>,
 }
 
 impl Dated {
-    fn new(clock: Arc<ManualClock>) -> Self {
+    pub fn new(clock: Arc<ManualClock>) -> Self {
         Self { inner: InMemory::new(), clock, dates: Arc::default() }
     }
 

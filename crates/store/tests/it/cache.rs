@@ -102,3 +102,25 @@ async fn small_parts_leave_no_copy() {
     assert!(part.bytes().await.unwrap() == bytes);
     assert_eq!(used(&bench), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_two_made_at_once_stays_until_both_let_go() {
+    let bench = Bench::memory().await;
+    let second = Store::on(bench.objects.clone(), &bench.config, bench.clock.clone()).await.unwrap();
+    for seed in 0..6 {
+        let (first, bytes) = part(&bench, &bench.store, seed, 18 * MIB).await;
+        let same = part(&bench, &second, seed, 18 * MIB).await.0;
+        // Neither finds a copy, so both fetch one.
+        let (one, other) = tokio::join!(first.path(), same.path());
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let (held, let_go) = if seed % 2 == 0 { (one, other) } else { (other, one) };
+        drop(let_go);
+        // Two more are more than fit beside it.
+        for more in [100 + 2 * seed, 101 + 2 * seed] {
+            let (part, _) = part(&bench, &bench.store, more, 18 * MIB).await;
+            drop(part.path().await.unwrap());
+        }
+        assert!(std::fs::read(&held).unwrap() == bytes, "what is held is there");
+        assert!(used(&bench) <= 40 << 20);
+    }
+}

@@ -52,4 +52,4 @@ macro_rules! on_every_backend {
     };
 }
 
-on_every_backend!(local, memory);
+on_every_backend!(local, memory, s3, s3_unconditional);

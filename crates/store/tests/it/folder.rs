@@ -38,7 +38,7 @@ async fn links_in_the_folder_are_not_followed() {
     let mut writer = bench.project().write(ArtifactKind::Dataset, producer(), []);
     writer.part_bytes("rows.parquet", "new").await.unwrap();
     assert!(matches!(writer.finish(&Unpinned).await, Err(StoreError::Symlink)));
-    bench.clock.advance(25 * super::bench::HOUR);
+    bench.advance(25 * super::bench::HOUR);
     let swept = bench.store.sweep(&Project::default(), &[], false).await;
     assert!(matches!(swept, Err(StoreError::Symlink)), "{swept:?}");
     assert!(outside.join("sha256").exists());

@@ -43,7 +43,7 @@ impl RootProvider for WritesMeanwhile<'_> {
 
 pub async fn a_deduplicated_put_races_a_sweep(bench: Bench) {
     let first = write_one(&bench.project(), b"same rows", &[]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     let racer = WritesMeanwhile { bench: &bench, written: Mutex::default() };
     let report = bench.store.sweep(&Project::default(), &[&racer], false).await.unwrap();
     assert_eq!(racer.written.into_inner(), Some(first), "the put met the old objects");
@@ -51,12 +51,12 @@ pub async fn a_deduplicated_put_races_a_sweep(bench: Bench) {
     bench.project().verify(&first).await.unwrap();
 
     // Younger than half the grace: not put again, and safe until its writer has had that long to commit.
-    bench.clock.advance(11 * HOUR);
+    bench.advance(11 * HOUR);
     write_one(&bench.project(), b"same rows", &[]).await;
-    bench.clock.advance(12 * HOUR);
+    bench.advance(12 * HOUR);
     let report = bench.store.sweep(&Project::default(), &[&Holder::default()], false).await.unwrap();
     assert_eq!((report.spared, report.deleted), (2, 0));
-    bench.clock.advance(2 * HOUR);
+    bench.advance(2 * HOUR);
     let report = bench.store.sweep(&Project::default(), &[&Holder::default()], false).await.unwrap();
     assert_eq!(report.deleted, 2);
 }
@@ -65,7 +65,7 @@ pub async fn puts_and_sweeps_at_random_lose_nothing(bench: Bench) {
     for round in 0..20_u8 {
         let rows = [round; 64];
         write_one(&bench.project(), &rows, &[]).await;
-        bench.clock.advance(25 * HOUR);
+        bench.advance(25 * HOUR);
         let project = bench.project();
         let put = tokio::spawn(async move { write_one(&project, &rows, &[]).await });
         let store = bench.store.clone();

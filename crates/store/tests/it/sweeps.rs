@@ -39,10 +39,10 @@ pub async fn only_old_garbage_goes(bench: Bench) {
     let garbage = write_one(&project, b"garbage", &[]).await;
     let holder = Holder { roots: vec![kept], ..Holder::default() };
 
-    bench.clock.advance(23 * HOUR);
+    bench.advance(23 * HOUR);
     let young = sweep(&bench, &holder, false).await;
     assert_eq!((young.kept, young.spared, young.deleted), (2, 2, 0));
-    bench.clock.advance(2 * HOUR);
+    bench.advance(2 * HOUR);
     let new = write_one(&project, b"new garbage", &[]).await;
     let report = sweep(&bench, &holder, false).await;
     assert_eq!((report.kept, report.spared, report.deleted), (2, 2, 2));
@@ -58,7 +58,7 @@ pub async fn what_roots_were_made_from_stays(bench: Bench) {
     let dataset = write_one(&project, b"dataset", &[source]).await;
     let model = write_one(&project, b"model", &[dataset]).await;
     let shares_bytes = write_one(&project, b"source", &[dataset]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     sweep(&bench, &Holder { roots: vec![model], ..Holder::default() }, false).await;
     for artifact in [source, dataset, model] {
         project.verify(&artifact).await.unwrap();
@@ -69,7 +69,7 @@ pub async fn what_roots_were_made_from_stays(bench: Bench) {
 pub async fn a_dry_run_counts_and_deletes_nothing(bench: Bench) {
     let project = bench.project();
     write_one(&project, &[7; 1000], &[]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     let before = bench.store.usage(&Project::default()).await.unwrap();
     let dry = sweep(&bench, &Holder::default(), true).await;
     assert_eq!((dry.deleted, dry.deleted_bytes), (2, before.bytes));
@@ -81,7 +81,7 @@ pub async fn a_dry_run_counts_and_deletes_nothing(bench: Bench) {
 
 pub async fn silence_of_one_provider_deletes_nothing(bench: Bench) {
     write_one(&bench.project(), b"garbage", &[]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     let silent = Holder { silent: true, ..Holder::default() };
     let refused = bench.store.sweep(&Project::default(), &[&Holder::default(), &silent], false).await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Unavailable);
@@ -94,7 +94,7 @@ pub async fn a_lost_root_deletes_nothing(bench: Bench) {
     let source = write_one(&project, b"source", &[]).await;
     let root = write_one(&project, b"root", &[source]).await;
     write_one(&project, b"garbage", &[]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     // What the lost manifest led to cannot be told from garbage any more.
     bench.damage(source.digest, b"{}".to_vec()).await;
     let holder = Holder { roots: vec![root], ..Holder::default() };
@@ -112,7 +112,7 @@ pub async fn pins_are_kept_before_and_after_publication(bench: Bench) {
     let source = write_one(&project, b"source", &[]).await;
     let pinned = write_one(&project, b"pinned", &[source]).await;
     write_one(&project, b"a part that is pinned alone", &[]).await;
-    bench.clock.advance(25 * HOUR);
+    bench.advance(25 * HOUR);
     let part = Digest::of(b"a part that is pinned alone");
     let holder = Holder { pins: vec![pinned.digest, part, Digest::of(b"not written yet")], ..Holder::default() };
     let report = sweep(&bench, &holder, false).await;

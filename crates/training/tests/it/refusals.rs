@@ -8,7 +8,7 @@ use gristmill_types::{Column, Columns, Values};
 
 use crate::support::Bench;
 
-const TWO: Settings = Settings { trial_workers: 2, trial_threads: 1 };
+const TWO: Settings = Settings::new(2, 1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_specs_are_refused_before_anything_is_recorded() {

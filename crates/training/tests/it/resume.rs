@@ -12,7 +12,7 @@ use gristmill_types::{Clock, JobId, JobState as State, ManualClock, Project, Sys
 
 use crate::support::{Bench, rows};
 
-const TWO: Settings = Settings { trial_workers: 2, trial_threads: 1 };
+const TWO: Settings = Settings::new(2, 1);
 
 /// Waits until `count` trials of a study have ended, by the events of the trials themselves.
 async fn trials_done(bench: &Bench, study: JobId, count: usize) {

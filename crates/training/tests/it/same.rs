@@ -8,8 +8,8 @@ use gristmill_training::{Board, ModelSummary, Settings, trial_workers};
 
 use crate::support::{Bench, rows};
 
-const ONE: Settings = Settings { trial_workers: 1, trial_threads: 1 };
-const TWO: Settings = Settings { trial_workers: 2, trial_threads: 1 };
+const ONE: Settings = Settings::new(1, 1);
+const TWO: Settings = Settings::new(2, 1);
 
 /// Digests of a study's outputs and of its trials' models.
 async fn digests(bench: &Bench, trials: u32) -> (Vec<String>, Vec<String>) {
@@ -29,7 +29,7 @@ async fn workers_and_threads_do_not_change_a_byte() {
     let one = digests(&Bench::new(600, ONE).await, 9).await;
     let two = digests(&Bench::new(600, TWO).await, 9).await;
     assert_eq!(one, two);
-    let threads = digests(&Bench::new(600, Settings { trial_workers: 1, trial_threads: 2 }).await, 9).await;
+    let threads = digests(&Bench::new(600, Settings::new(1, 2)).await, 9).await;
     assert_eq!(one, threads);
     assert_eq!(one.0.len(), 2);
     // Nine trials and the second fit of the winner.
@@ -39,7 +39,7 @@ async fn workers_and_threads_do_not_change_a_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_elsewhere_lease_trials_over_a_channel() {
     let here = digests(&Bench::new(400, ONE).await, 6).await;
-    let bench = Bench::new(400, Settings { trial_workers: 0, trial_threads: 1 }).await;
+    let bench = Bench::new(400, Settings::new(0, 1)).await;
     let deps = &bench.sandbox.deps;
     let workers = trial_workers(
         "elsewhere",

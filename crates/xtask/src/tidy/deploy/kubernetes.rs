@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Code, variables, yaml};
+use super::{Code, arguments, variables, yaml};
 use crate::tidy::Finding;
 use workload::Workload;
 
@@ -59,9 +59,10 @@ pub(super) fn check(root: &Path, code: &Code) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// A patch of an overlay: its variables must be known to the workload that it is for.
+/// A patch: its variables and words must be known to the workload that it is for.
 fn patch(place: &str, document: &Value, code: &Code, findings: &mut Vec<Finding>) {
     let name = yaml::text(&document["metadata"]["name"]);
+    let name = name.strip_suffix("-migration").unwrap_or(&name);
     let role = |role: String| role == name || name == "every";
     for program in code.programs.binaries().chain(code.programs.stages()).filter(|program| role(program.role())) {
         for container in yaml::items(&document["spec"]["template"]["spec"]["containers"]) {
@@ -70,6 +71,10 @@ fn patch(place: &str, document: &Value, code: &Code, findings: &mut Vec<Finding>
                 .collect();
             let pairs = listed.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             variables(place, program, pairs, findings);
+            let words = yaml::texts(&container["args"]);
+            if !words.is_empty() {
+                arguments(place, program, &words, findings);
+            }
         }
     }
 }

@@ -41,6 +41,39 @@ fn the_all_in_one_is_one_pod_with_a_volume() {
 }
 
 #[test]
+fn with_tls_no_connection_is_without_and_every_pod_has_a_certificate() {
+    let Some(documents) = render("per-stage-tls") else { return };
+    let shared =
+        of_kind(&documents, &["ConfigMap"]).find(|map| map["data"].get("GRISTMILL_TLS__CERTIFICATE").is_some());
+    let shared = shared.expect("shared settings name certificates");
+    assert_eq!(shared["data"]["GRISTMILL_SERVER__INSECURE"], "false");
+    for workload in of_kind(&documents, &["Deployment", "Job"]) {
+        let who = named(workload);
+        let pod = &workload["spec"]["template"]["spec"];
+        let name = text(&workload["metadata"]["name"]);
+        let secret = format!("{}-tls", name.strip_suffix("-migration").unwrap_or(&name));
+        assert!(items(&pod["volumes"]).any(|volume| volume["secret"]["secretName"] == secret), "{who}: {secret}");
+        let container = &pod["containers"][0];
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            assert!(container[probe].get("grpc").is_none(), "{who}: a kubelet's gRPC probe speaks no TLS");
+            assert!(workload["kind"] == "Job" || container[probe]["httpGet"]["scheme"] == "HTTPS", "{who}: {probe}");
+        }
+        // What a settings file says of peers is said again by variables, which have the last word.
+        let map = items(&pod["volumes"]).find_map(|volume| volume["configMap"]["name"].as_str()).unwrap();
+        let map = of_kind(&documents, &["ConfigMap"]).find(|document| document["metadata"]["name"] == map).unwrap();
+        let file: Value = serde_saphyr::from_str(map["data"]["stage.yaml"].as_str().unwrap()).unwrap();
+        for peer in file["peers"].as_object().into_iter().flatten().map(|(peer, _)| peer.to_uppercase()) {
+            let is = |entry: &Value| {
+                entry["name"] == format!("GRISTMILL_PEERS__{peer}") && text(&entry["value"]).starts_with("https://")
+            };
+            assert!(items(&container["env"]).any(is), "{who}: {peer} is called without TLS");
+        }
+        assert!(!items(&container["args"]).any(|word| text(word).starts_with("http://")), "{who}");
+    }
+    well_made(&documents);
+}
+
+#[test]
 fn every_stage_is_by_itself_and_may_be_disrupted_one_by_one() {
     let Some(documents) = render("per-stage") else { return };
     let stages = crate::tidy::graph::STAGES;

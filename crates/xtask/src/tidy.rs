@@ -1,5 +1,6 @@
 //! The house rules, executed: each finding names the file, the line, the rule and its reason.
 
+mod deploy;
 mod form;
 mod graph;
 mod invariants;
@@ -44,6 +45,7 @@ pub fn run(bless: bool) -> anyhow::Result<()> {
         findings.extend(invariants::check(source));
     }
     findings.extend(form::layout(&root)?);
+    findings.extend(deploy::check(&root, &sources)?);
     if findings.is_empty() {
         println!("tidy: {} files, {} crates, nothing to say", sources.len(), graph.len());
         return Ok(());

@@ -81,7 +81,7 @@ pub enum Format {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Up {
     /// Address of the gRPC services [default: 127.0.0.1:7700]
     #[arg(long)]
@@ -351,6 +351,9 @@ pub struct MonitorRows {
 
 #[derive(Debug, Args)]
 pub struct Migrate {
+    /// YAML file with the settings of the server, as for `up`
+    #[arg(long, env = "GRISTMILL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }

@@ -1,10 +1,12 @@
-//! `migrate`: bring the tables of the data directory to the versions of this program.
+//! `migrate`: bring the tables of the data directory, or of the database that `up` would use, to the versions of this
+//! program.
 
 use gristmill_runtime::Process;
 use gristmill_stage::serve::{Moved, moved};
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Global, Migrate};
+use super::up::settings;
+use crate::cli::{Format, Global, Migrate, Up};
 use crate::failure::{Exit, Failure};
 use crate::node::{Node, NodeOptions};
 use crate::output::{self, table};
@@ -18,9 +20,11 @@ pub async fn run(global: &Global, migrate: Migrate, process: Process) -> Result<
     let failed =
         |error: gristmill_runtime::database::DatabaseError| Failure::failed(gristmill_rpc::error::chain(&error));
     let dir = gristmill_stage::data_dir(&data_dir(global.data_dir.as_deref())?)?;
-    let database = gristmill_stage::open_database(&dir).await?;
+    let config = settings(global, &Up { config: migrate.config.clone(), ..Up::default() })?.value;
+    let options = NodeOptions { database: config.database, store: config.store, ..NodeOptions::default() };
+    let database = gristmill_stage::open_database(&dir, options.database.as_ref()).await?;
     let before = database.table_versions().await.map_err(failed)?;
-    let node = Node::start(std::sync::Arc::clone(&dir), NodeOptions::default(), &process).await?;
+    let node = Node::start(std::sync::Arc::clone(&dir), options, &process).await?;
     let after = database.table_versions().await.map_err(failed);
     node.stop().await;
     print(&moved(&before, &after?), migrate.output)

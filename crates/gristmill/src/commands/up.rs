@@ -28,7 +28,7 @@ const ELSEWHERE: [&str; 6] = [
 /// The settings of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct UpConfig {
+pub(super) struct UpConfig {
     /// Address of the gRPC services.
     grpc: String,
     /// Address of REST predictions and metrics.
@@ -36,9 +36,9 @@ struct UpConfig {
     /// Trials at a time; 0 for one per CPU.
     workers: usize,
     /// Where the URL of a database server is; none for SQLite in the data directory.
-    database: Option<SecretRef>,
+    pub(super) database: Option<SecretRef>,
     /// Where artifacts are: in the data directory unless said.
-    store: StoreSettings,
+    pub(super) store: StoreSettings,
     /// How callers are told.
     auth: AuthConfig,
     server: ServerConfig,
@@ -101,7 +101,7 @@ async fn serve(node: &Node, config: &UpConfig, dir: &DataDir) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-fn settings(global: &Global, up: &Up) -> Result<Loaded<UpConfig>, Failure> {
+pub(super) fn settings(global: &Global, up: &Up) -> Result<Loaded<UpConfig>, Failure> {
     let mut flags = Vec::new();
     let mut flag = |key: &str, value: Option<String>| {
         if let Some(value) = value {

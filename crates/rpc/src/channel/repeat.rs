@@ -21,6 +21,11 @@ const SAME_TWICE: &[&str] = &[
     "/gristmill.job.v1alpha1.LeaseService/CommitJob",
     "/gristmill.job.v1alpha1.LeaseService/HeartbeatJob",
     "/gristmill.job.v1alpha1.LeaseService/PinArtifacts",
+    // Questions of an autoscaler.
+    "/externalscaler.ExternalScaler/GetMetricSpec",
+    "/externalscaler.ExternalScaler/GetMetrics",
+    "/externalscaler.ExternalScaler/IsActive",
+    "/externalscaler.ExternalScaler/StreamIsActive",
     // Questions of the Open Inference Protocol.
     "/inference.GRPCInferenceService/ModelMetadata",
     "/inference.GRPCInferenceService/ModelReady",

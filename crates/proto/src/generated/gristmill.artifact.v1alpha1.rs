@@ -1032,6 +1032,7 @@ pub mod root_service_client {
         /// one `end`. Without the `end`, or with other counts than it says, an answer is no answer. It only
         /// reads: nothing is durable on return, and what is recorded after `begin.as_of` may be missing, so an
         /// answer is good for the sweep that asked, whose candidates are older, and for no other.
+        /// For services and administrators.
         pub async fn list_roots(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRootsRequest>,
@@ -1086,6 +1087,7 @@ pub mod root_service_server {
         /// one `end`. Without the `end`, or with other counts than it says, an answer is no answer. It only
         /// reads: nothing is durable on return, and what is recorded after `begin.as_of` may be missing, so an
         /// answer is good for the sweep that asked, whose candidates are older, and for no other.
+        /// For services and administrators.
         async fn list_roots(
             &self,
             request: tonic::Request<super::ListRootsRequest>,

@@ -47,7 +47,7 @@ pub struct RemoteRoots {
 }
 
 impl RemoteRoots {
-    /// Asks `stage` over `channel`, whose caller needs the permission to administer.
+    /// Asks `stage` over `channel`, whose caller is a service or an administrator.
     pub fn new(stage: impl Into<String>, channel: Channel, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self { stage: stage.into(), client: RootServiceClient::new(channel), clock, limits }
     }

@@ -42,6 +42,8 @@ if [ ! -e /secrets/tokens/tokens.yaml ]; then
     }
     token pipeline true "ml-engineer, data-engineer"
     token serving true software-engineer
+    # Asks what the stages hold, as any service may: no role.
+    token registry true ""
     token training-worker true software-engineer
     token admin false admin
     keep /secrets/tokens/tokens.yaml "$lines"

@@ -93,6 +93,7 @@ fn eight_processes_give_the_bytes_of_one() {
     let checked = desk.run(&through(&["monitor", "check", "--model", "d@champion", "--input", "new.csv"], &at));
     assert!(matches!(checked.code, 0 | 3), "{checked:?}");
     assert!(stages.page("training", "/metrics").contains("rpc_server"));
+    garbage_is_collected_over_all_stages_or_not_at_all(&desk, &mut stages);
 
     for stage in STAGES {
         let (code, log) = stages.end(stage);
@@ -100,6 +101,36 @@ fn eight_processes_give_the_bytes_of_one() {
         let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
         assert_eq!(last["message"], "ended", "{stage} logs JSON to a file: {log}");
     }
+}
+
+/// All eight say what they hold; with one away, or with an all-in-one that would ask only itself, nothing goes.
+fn garbage_is_collected_over_all_stages_or_not_at_all(desk: &Desk, stages: &mut Stages<'_>) {
+    let at = stages.endpoints();
+    let swept = desk.ok(&through(&["gc", "--output", "json"], &at)).json();
+    assert_eq!(swept["deleted"], 0, "{swept}");
+    assert!(swept["kept"].as_u64().is_some_and(|kept| kept > 0), "{swept}");
+
+    let config = desk.write("up.yaml", format!("store:\n  url: file://{}\n", desk.path().join("shared").display()));
+    let (grpc, at_http) = (free(), free());
+    let (grpc_text, http_text) = (grpc.to_string(), at_http.to_string());
+    let up = ["up", "--data-dir", "alone", "--config", &config, "--grpc", &grpc_text, "--http", &http_text];
+    let mut alone = Program::start(desk.command(&up));
+    let begin = Instant::now();
+    while http(at_http, "GET", "/v2/health/ready", "").is_none_or(|answer| answer.0 != 200) {
+        assert!(!alone.has_ended() && begin.elapsed() < Duration::from_secs(60), "{}", alone.kill());
+        std::thread::yield_now();
+    }
+    let refused = desk.run(&["gc", "--endpoint", &format!("http://{grpc}")]);
+    refused.fails(1, &["shares this store and was not asked"]);
+    // From now on the stages must miss it as well, until it is said to be gone.
+    let (code, log) = alone.end();
+    assert_eq!(code, 0, "{log}");
+    desk.run(&through(&["gc"], &at)).fails(1, &["shares this store and was not asked"]);
+
+    stages.kill("monitoring");
+    desk.run(&through(&["gc"], &at)).fails(1, &["`monitoring` did not say"]);
+    stages.start("monitoring", &[]);
+    stages.wait_ready("monitoring");
 }
 
 #[test]

@@ -115,6 +115,8 @@ impl<'a> Stages<'a> {
         let peers: &[&str] = match stage {
             "pipeline" => &["ingestion", "preparation", "training", "evaluation", "registry"],
             "serving" => &["registry"],
+            // Asked what they hold before garbage is collected.
+            "registry" => &["ingestion", "preparation", "training", "evaluation", "serving", "monitoring", "pipeline"],
             _ => &[],
         };
         args.extend(peers.iter().map(|peer| format!("--set=peers.{peer}=http://{}", self.grpc(peer))));

@@ -363,6 +363,9 @@ pub struct Gc {
     /// Only say what would be deleted
     #[arg(long)]
     pub dry_run: bool,
+    /// A holder of artifacts that is gone for good, as the refusal of a sweep names it; what only it held is garbage
+    #[arg(long, value_name = "STAGE/ID")]
+    pub forget: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
 }

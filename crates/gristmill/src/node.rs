@@ -1,7 +1,5 @@
 //! All stages in this process: the only place that knows them all.
 
-mod roots;
-
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +14,15 @@ use gristmill_runtime::database::DataDir;
 use gristmill_runtime::slots::Slots;
 use gristmill_serving::ServingConfig;
 use gristmill_stage::memory::InEngineThreads;
-use gristmill_stage::serve::StoreSettings;
-use gristmill_stage::{Assembled, Host, Mounted, Ports, StageDeps, Surroundings};
+use gristmill_stage::serve::{
+    EVALUATION, INGESTION, MONITORING, PIPELINE, PREPARATION, Peer, REGISTRY, SERVING, StoreSettings, TRAINING,
+};
+use gristmill_stage::{Assembled, Host, LedgerRoots, Mounted, Ports, RootServer, StageDeps, StageRoots, Surroundings};
 use gristmill_store::RootProvider;
 use gristmill_training::Settings as Trials;
 use gristmill_types::SecretRef;
 
 use crate::failure::Failure;
-use roots::LedgerRoots;
 
 /// How long jobs under way may go on after a drain began; then they are given back.
 const GRACE: Duration = Duration::from_millis(500);
@@ -68,13 +67,15 @@ pub struct Node {
 /// The stages before the server around them exists.
 struct Stages {
     mounted: Mounted,
-    roots: Vec<Arc<dyn RootProvider>>,
+    /// What each holds, registered in the store: other processes that share it may collect too.
+    roots: Vec<StageRoots>,
 }
 
 impl Stages {
-    fn add(&mut self, stage: Assembled) {
+    fn add(&mut self, stage: Assembled, roots: StageRoots) {
         self.mounted.add(stage.services, Some(stage.workers));
-        self.roots.push(Arc::new(LedgerRoots::new(stage.ledger)));
+        let ledger: Arc<dyn RootProvider> = Arc::new(LedgerRoots::new(stage.ledger));
+        self.roots.push(roots.with([ledger]));
     }
 }
 
@@ -136,34 +137,57 @@ async fn deps(dir: &Arc<DataDir>, options: &NodeOptions, process: &Process) -> R
     Ok(StageDeps { store, database, slots, process: process.clone() })
 }
 
-/// Opens every stage. A new stage is one line here.
+/// Opens every stage, each registered in the store before it can name its first artifact. A new stage is one
+/// line here.
 async fn open(deps: &StageDeps, routes: &LocalRoutes, options: &NodeOptions) -> Result<Mounted, Failure> {
+    let holder = |stage: Peer| StageRoots::register(deps, stage.stage);
+    let own = holder(REGISTRY).await?;
     let registry = gristmill_registry::open(deps, &RegistryConfig::default()).await.map_err(Failure::failed)?;
+    let versions: Arc<dyn RootProvider> = Arc::new(registry.registry);
+    let mut stages = Stages { mounted: registry.services.into(), roots: vec![own.with([versions])] };
+    open_serving(deps, routes, options, &mut stages).await?;
+    let trials = Trials {
+        trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1),
+        ..Trials::of(&deps.slots)
+    };
+    let held = holder(INGESTION).await?;
+    stages.add(gristmill_ingestion::open(deps).await.map_err(Failure::failed)?, held);
+    let held = holder(PREPARATION).await?;
+    stages.add(gristmill_preparation::open(deps).await.map_err(Failure::failed)?, held);
+    let held = holder(TRAINING).await?;
+    stages.add(gristmill_training::open_with(deps, trials).await.map_err(Failure::failed)?, held);
+    let held = holder(EVALUATION).await?;
+    stages.add(gristmill_evaluation::open(deps).await.map_err(Failure::failed)?, held);
+    let held = holder(MONITORING).await?;
+    stages.add(gristmill_monitoring::open(deps).await.map_err(Failure::failed)?, held);
+    let held = holder(PIPELINE).await?;
+    let others = Channels::all(&routes.channel("pipeline"));
+    let pipeline = gristmill_pipeline::open(deps, &gristmill_pipeline::Config::default(), others).await;
+    stages.add(pipeline.map_err(Failure::failed)?, held);
+    let Stages { mut mounted, roots } = stages;
+    let every = roots.iter().map(|one| -> Arc<dyn RootProvider> { Arc::new(one.clone()) });
+    registry.holders.complete(every.collect());
+    mounted.add(RootServer::new(roots, Arc::clone(&deps.process.clock)).into_services(), None);
+    Ok(mounted)
+}
+
+async fn open_serving(
+    deps: &StageDeps,
+    routes: &LocalRoutes,
+    options: &NodeOptions,
+    stages: &mut Stages,
+) -> Result<(), Failure> {
     // Only a server that is asked keeps models in memory.
     let followed = if options.serving {
         ServingConfig::default()
     } else {
         ServingConfig { projects: Vec::new(), ..ServingConfig::default() }
     };
+    let held = StageRoots::register(deps, SERVING.stage).await?;
     let (served, serving) =
         gristmill_serving::open(deps, &followed, routes.channel("serving")).await.map_err(Failure::failed)?;
-    let trials = Trials {
-        trial_workers: options.workers.unwrap_or_else(|| deps.slots.total()).max(1),
-        ..Trials::of(&deps.slots)
-    };
-    let roots: Vec<Arc<dyn RootProvider>> = vec![Arc::new(registry.registry), Arc::new(serving.roots())];
-    let last = async move { serving.finished().await }.boxed();
-    let mounted = Mounted { last: vec![last], ..registry.services.into() };
-    let mut stages = Stages { mounted, roots };
-    stages.add(served);
-    stages.add(gristmill_ingestion::open(deps).await.map_err(Failure::failed)?);
-    stages.add(gristmill_preparation::open(deps).await.map_err(Failure::failed)?);
-    stages.add(gristmill_training::open_with(deps, trials).await.map_err(Failure::failed)?);
-    stages.add(gristmill_evaluation::open(deps).await.map_err(Failure::failed)?);
-    stages.add(gristmill_monitoring::open(deps).await.map_err(Failure::failed)?);
-    let others = Channels::all(&routes.channel("pipeline"));
-    let pipeline = gristmill_pipeline::open(deps, &gristmill_pipeline::Config::default(), others).await;
-    stages.add(pipeline.map_err(Failure::failed)?);
-    registry.holders.complete(stages.roots);
-    Ok(stages.mounted)
+    let logs: Arc<dyn RootProvider> = Arc::new(serving.roots());
+    stages.add(served, held.with([logs]));
+    stages.mounted.last.push(async move { serving.finished().await }.boxed());
+    Ok(())
 }

@@ -6,10 +6,10 @@ use futures::{StreamExt, TryStreamExt};
 use gristmill_proto::artifact as message;
 use gristmill_proto::artifact::artifact_service_server::ArtifactService;
 use gristmill_proto::artifact::upload_artifact_request::{Begin, Item};
-use gristmill_rpc::{CHUNK_BYTES, Caller};
+use gristmill_rpc::{CHUNK_BYTES, Caller, Problem};
 use gristmill_stage::store_problem;
-use gristmill_store::{Artifact, Part, PartEntry, Producer, ProjectStore, Store, Unpinned};
-use gristmill_types::{ArtifactKind, ArtifactRef, Digest, Name, Project};
+use gristmill_store::{Artifact, Holder, HolderError, Part, PartEntry, Producer, ProjectStore, Store, Unpinned};
+use gristmill_types::{ArtifactKind, ArtifactRef, Digest, ErrorCode, Name, Permission, Project};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Holders, RegistryError};
@@ -150,8 +150,12 @@ impl ArtifactService for Artifacts {
         let caller = Caller::of(&request)?;
         let m = request.into_inner();
         let project = caller.project(&m.project)?;
-        let swept = self.holders.sweep(&self.store, &project, m.dry_run).await?;
+        let gone = gone(&caller, &m.forget_holders)?;
+        let swept = self.holders.sweep(&self.store, &project, &gone, m.dry_run).await?;
         let by = caller.principal().audit_name();
+        if !gone.is_empty() && !m.dry_run {
+            tracing::warn!(holders = ?m.forget_holders, by, "holders forgotten");
+        }
         tracing::info!(%project, dry_run = m.dry_run, objects = swept.deleted, bytes = swept.deleted_bytes, by, "artifacts collected");
         Ok(Response::new(message::SweepArtifactsResponse {
             deleted: swept.deleted,
@@ -162,6 +166,18 @@ impl ArtifactService for Artifacts {
             kept_bytes: swept.kept_bytes,
         }))
     }
+}
+
+/// Holders that the caller says are gone. A store is all projects', so is the right to say so.
+fn gone(caller: &Caller, texts: &[String]) -> Result<Vec<Holder>, Problem> {
+    if !texts.is_empty() && !caller.principal().may_everywhere(Permission::Administer) {
+        let message = "a holder is forgotten for all projects: ask somebody who administers all of them";
+        return Err(Problem::new(ErrorCode::PermissionDenied, "NOT_PERMITTED", message)
+            .with("permission", Permission::Administer.as_str()));
+    }
+    let read = |text: &String| text.parse().map_err(|error: HolderError| error.to_string());
+    let read = texts.iter().map(read).collect::<Result<_, _>>();
+    read.map_err(|message| RegistryError::invalid("forget_holders", message).into())
 }
 
 /// Pieces of at most [`CHUNK_BYTES`].

@@ -1,7 +1,10 @@
 //! What the stage may be told.
 
-use gristmill_stage::serve::{self, Keys, Peers, Program};
-use gristmill_stage::{Failure, Mounted, StageDeps};
+use std::sync::Arc;
+
+use gristmill_stage::serve::{self, Keys, Peer, Peers, Program};
+use gristmill_stage::{Failure, Mounted, StageDeps, StageRoots};
+use gristmill_store::RootProvider;
 use serde::{Deserialize, Serialize};
 
 use crate::RegistryError;
@@ -43,10 +46,25 @@ impl Keys for RegistryConfig {
     const ABOUT: &'static str = "Immutable versions of models, their aliases, and the artifact service";
     const SECTION: &'static str = "registry";
     const PORTS: Option<(u16, u16)> = Some(serve::REGISTRY.ports);
+    const HOLDERS: &'static [Peer] = &[
+        serve::INGESTION,
+        serve::PREPARATION,
+        serve::TRAINING,
+        serve::EVALUATION,
+        serve::SERVING,
+        serve::MONITORING,
+        serve::PIPELINE,
+    ];
 }
 
 impl Program for RegistryConfig {
-    async fn open(&self, deps: &StageDeps, _: &Peers) -> Result<Mounted, Failure> {
-        Ok(crate::open(deps, self).await.map_err(Failure::failed)?.services.into())
+    async fn open(&self, deps: &StageDeps, peers: &Peers) -> Result<Mounted, Failure> {
+        let opened = crate::open(deps, self).await.map_err(Failure::failed)?;
+        let registry: Arc<dyn RootProvider> = Arc::new(opened.registry);
+        let own = StageRoots::register(deps, Self::SECTION).await?.with([Arc::clone(&registry)]);
+        let mut all = peers.holders(&deps.process.clock);
+        all.push(Arc::new(own));
+        opened.holders.complete(all);
+        Ok(Mounted { roots: vec![registry], ..opened.services.into() })
     }
 }

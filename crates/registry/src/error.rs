@@ -133,9 +133,7 @@ pub enum RegistryError {
     #[error("other registrations were faster several times: try again")]
     Contended,
     /// Not every stage that names artifacts is known.
-    #[error(
-        "this server cannot ask every stage what it holds: nothing is collected; only an all-in-one collects, once it is ready"
-    )]
+    #[error("this server is still starting and does not know yet who is to be asked: nothing was collected; try again")]
     HoldersUnknown,
     /// A stored row cannot be read.
     #[error("a stored row cannot be read: column `{0}`")]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use gristmill_store::{RootProvider, Store, SweepReport};
+use gristmill_store::{Holder, RootProvider, Store, SweepReport};
 use gristmill_types::Project;
 
 use crate::RegistryError;
@@ -26,7 +26,7 @@ impl Holders {
         self.0.set(all).is_ok()
     }
 
-    /// Sweeps `project`, if it is known who is to be asked.
+    /// Sweeps `project`, if it is known who is to be asked, without the holders that are `gone` for good.
     ///
     /// # Errors
     /// [`RegistryError::HoldersUnknown`] before the list is complete, [`RegistryError::Store`].
@@ -34,10 +34,11 @@ impl Holders {
         &self,
         store: &Store,
         project: &Project,
+        gone: &[Holder],
         dry_run: bool,
     ) -> Result<SweepReport, RegistryError> {
         let all = self.0.get().ok_or(RegistryError::HoldersUnknown)?;
         let all: Vec<&dyn RootProvider> = all.iter().map(AsRef::as_ref).collect();
-        Ok(store.sweep(project, &all, dry_run).await?)
+        Ok(store.sweep_without(project, &all, gone, dry_run).await?)
     }
 }

@@ -14,5 +14,6 @@ mod it {
     mod lineage;
     mod register;
     mod shared;
+    mod sweeps;
     mod watch;
 }

@@ -1,5 +1,7 @@
 //! What the stage is told.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use gristmill_stage::serve::{self, Keys, Peer, Peers, Program};
 use gristmill_stage::{Failure, Mounted, StageDeps};
@@ -67,7 +69,10 @@ impl Program for ServingConfig {
     async fn open(&self, deps: &StageDeps, peers: &Peers) -> Result<Mounted, Failure> {
         let opened = crate::open(deps, self, peers.channel(serve::REGISTRY)?).await;
         let (assembled, serving) = opened.map_err(Failure::failed)?;
+        let logs = Arc::new(serving.roots());
         let last = async move { serving.finished().await }.boxed();
-        Ok(Mounted { last: vec![last], ..assembled.into() })
+        let mut mounted = Mounted { last: vec![last], ..assembled.into() };
+        mounted.roots.push(logs);
+        Ok(mounted)
     }
 }

@@ -127,7 +127,7 @@ impl Tables {
     pub(crate) async fn roots(&self, project: &Project) -> Result<Roots, DatabaseError> {
         let rows = self.database.fetch(&self.log_digests, values![project]).await?;
         let artifacts = rows.iter().map(|row| row.get("digest")).collect::<Result<_, _>>()?;
-        Ok(Roots { artifacts, pins: Vec::new() })
+        Ok(Roots { artifacts, ..Roots::default() })
     }
 
     async fn write(&self, sql: &Sql, values: Vec<Value>) -> Result<u64, DatabaseError> {

@@ -17,6 +17,10 @@ pub fn ledger_problem(error: LedgerError) -> Problem {
 /// A store's refusal as a caller gets it.
 pub fn store_problem(error: StoreError) -> Problem {
     match error.code() {
+        // Which stage was silent and why is all there is to say; the causes are in that stage's log.
+        code @ ErrorCode::Unavailable if matches!(error, StoreError::RootsUnavailable { .. }) => {
+            Problem::new(code, store_reason(&error), error.to_string())
+        }
         ErrorCode::Internal | ErrorCode::Unavailable => {
             let message = error.to_string();
             let problem = Problem::internal(&error);
@@ -45,6 +49,9 @@ const fn store_reason(error: &StoreError) -> &'static str {
         StoreError::DataLoss { .. } => "ARTIFACT_DAMAGED",
         StoreError::DiskFull { .. } => "DISK_FULL",
         StoreError::Pin { .. } => "LEASE_LOST",
+        StoreError::RootsUnavailable { .. } => "ROOTS_UNAVAILABLE",
+        StoreError::HolderNotAsked(_) => "HOLDER_NOT_ASKED",
+        StoreError::HolderNotGone(_) => "HOLDER_NOT_GONE",
         _ => "ARTIFACT_STORE",
     }
 }

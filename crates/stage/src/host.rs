@@ -9,11 +9,12 @@ use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Server, ServerConfig, Services, Surface};
 use gristmill_runtime::slots::Slots;
 use gristmill_runtime::{Process, Shutdown};
+use gristmill_store::RootProvider;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::memory::{self, InEngineThreads};
-use crate::{Assembled, Failure};
+use crate::{Assembled, Failure, LedgerRoots};
 
 /// What stages bring to a process.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub struct Mounted {
     pub workers: Vec<Workers>,
     /// What must have ended before the process does; each ends by itself once the shutdown is requested.
     pub last: Vec<BoxFuture<'static, ()>>,
+    /// Everything that names artifacts, for whoever collects the others.
+    pub roots: Vec<Arc<dyn RootProvider>>,
 }
 
 impl std::fmt::Debug for Mounted {
@@ -45,7 +48,8 @@ impl Mounted {
 
 impl From<Assembled> for Mounted {
     fn from(stage: Assembled) -> Self {
-        Self { services: stage.services, workers: vec![stage.workers], last: Vec::new() }
+        let roots: Vec<Arc<dyn RootProvider>> = vec![Arc::new(LedgerRoots::new(stage.ledger))];
+        Self { services: stage.services, workers: vec![stage.workers], last: Vec::new(), roots }
     }
 }
 

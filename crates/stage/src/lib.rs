@@ -6,6 +6,7 @@ mod error;
 mod failure;
 mod host;
 pub mod memory;
+mod roots;
 pub mod serve;
 mod verbs;
 
@@ -14,4 +15,5 @@ pub use deps::{Assembled, DATABASE, StageDeps, data_dir, open_database, open_sto
 pub use error::{job_error, ledger_problem, store_problem};
 pub use failure::{Exit, Failure};
 pub use host::{Host, Mounted, Ports, Surroundings};
+pub use roots::{LedgerRoots, Limits, RemoteRoots, RootServer, StageRoots, Unreached};
 pub use verbs::{Entry, EventStream, JobStage, JobVerbs, cache_key};

@@ -28,7 +28,7 @@ pub use open::Parts;
 pub use peers::{EVALUATION, INGESTION, MONITORING, PIPELINE, PREPARATION, Peer, Peers, REGISTRY, SERVING, TRAINING};
 
 use crate::memory;
-use crate::{Failure, Host, Mounted, StageDeps, Surroundings};
+use crate::{Failure, Host, Mounted, RootServer, StageDeps, StageRoots, Surroundings};
 use ready::Readiness;
 
 /// A stage that can be a process of its own: its settings, and how it is wired.
@@ -82,7 +82,11 @@ async fn serve<P: Program>(flags: &Flags) -> Result<(), Failure> {
     let parts = Parts::open(&config, &process).await?;
     let database = crate::open_database(&dir, config.database.as_ref()).await?;
     let deps = StageDeps { store: parts.store, database, slots: parts.slots.clone(), process: process.clone() };
-    let mounted = config.own.open(&deps, &peers).await?;
+    // Before the stage can name its first artifact.
+    let roots = StageRoots::register(&deps, P::SECTION).await?;
+    let mut mounted = config.own.open(&deps, &peers).await?;
+    let roots = roots.with(std::mem::take(&mut mounted.roots));
+    mounted.add(RootServer::new([roots], std::sync::Arc::clone(&process.clock)).into_services(), None);
     let announce = |at: Option<&str>| dir.announce(at).map_err(Failure::failed);
     around(&config, mounted, parts.slots, &process, peers, announce).await?;
     dir.announce(None).map_err(Failure::failed)

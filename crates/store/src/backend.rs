@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::error::blocking;
 use crate::key::Key;
@@ -162,6 +162,23 @@ impl Backend {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(e) => Err(StoreError::backend(DOING)(e)),
         }
+    }
+
+    /// Writes a small object unless it is there. Whoever writes it writes the same bytes, so it does not
+    /// matter who was first.
+    pub(crate) async fn leave(&self, path: &Path, content: &'static [u8]) -> Result<(), StoreError> {
+        const DOING: &str = "registering in the store";
+        self.refuse_links(path)?;
+        let write = || async {
+            match self.objects.head(path).await {
+                Err(Error::NotFound { .. }) => {
+                    let payload = PutPayload::from_static(content);
+                    self.objects.put(path, payload).await.map(drop)
+                }
+                there => there.map(drop),
+            }
+        };
+        self.patience.call(DOING, write).await.map_err(StoreError::backend(DOING))
     }
 
     /// All objects below a prefix. A listing that breaks off is begun again: half of one would look like

@@ -4,6 +4,8 @@ use std::io;
 
 use gristmill_types::{ArtifactRef, Digest, ErrorCode, Project};
 
+use crate::Holder;
+
 /// Errors of the artifact store.
 ///
 /// Messages carry no path, no bucket and no host: what the machine said stands in
@@ -112,6 +114,19 @@ pub enum StoreError {
         /// Why not.
         message: String,
     },
+    /// Somebody who is registered in the store was not among those who said what they hold, so nothing
+    /// is deleted.
+    #[error(
+        "nothing was deleted: `{0}` shares this store and was not asked what it holds; sweep where it is asked, \
+         or forget it if it is gone for good"
+    )]
+    HolderNotAsked(Holder),
+    /// Somebody who is said to be gone has answered, so nothing is deleted.
+    #[error("nothing was deleted: `{0}` is not gone, it said what it holds; do not forget it")]
+    HolderNotGone(Holder),
+    /// A registration that this version cannot read, so nothing is deleted.
+    #[error("nothing was deleted: the store has a registration `{0}` that this version cannot read; upgrade")]
+    HolderUnknown(String),
     /// A root cannot be followed, so nothing is deleted.
     #[error("nothing was deleted: {digest}, held by `{provider}`, cannot be read; restore it or drop what names it")]
     RootUnreadable {
@@ -236,6 +251,9 @@ impl StoreError {
             | Self::Settings(_)
             | Self::UnknownInput(_)
             | Self::Symlink
+            | Self::HolderNotAsked(_)
+            | Self::HolderNotGone(_)
+            | Self::HolderUnknown(_)
             | Self::RootUnreadable { .. } => ErrorCode::FailedPrecondition,
             Self::DiskFull { .. } => ErrorCode::ResourceExhausted,
             Self::Pin { code, .. } => *code,

@@ -3,6 +3,8 @@
 use gristmill_types::{Digest, Project};
 use object_store::path::Path;
 
+use crate::Holder;
+
 /// What an object holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Room {
@@ -25,6 +27,7 @@ pub(crate) struct Key {
 
 const PROJECTS: &str = "projects";
 const PROBES: &str = "probes";
+const HOLDERS: &str = "holders";
 
 impl Key {
     pub(crate) fn new(project: &Project, room: Room, digest: Digest) -> Self {
@@ -66,6 +69,21 @@ impl Key {
     /// Where objects are written to see whether that works, and at what time; none of them is kept.
     pub(crate) fn probes() -> Path {
         Path::from(PROBES)
+    }
+
+    /// Where those who hold artifacts are registered, each by an object `holders/{stage}/{id}`.
+    pub(crate) fn holders() -> Path {
+        Path::from(HOLDERS)
+    }
+
+    /// Where one holder is registered.
+    pub(crate) fn holder(holder: &Holder) -> Path {
+        Self::holders().join(holder.stage.as_str()).join(holder.id.as_str())
+    }
+
+    /// Reads a path below [`Self::holders`]; `None` if it is not one that [`Self::holder`] makes.
+    pub(crate) fn parse_holder(path: &Path) -> Option<Holder> {
+        path.as_ref().strip_prefix(HOLDERS)?.strip_prefix('/')?.parse().ok()
     }
 
     /// Where all projects are listed.

@@ -5,6 +5,7 @@ mod backend;
 mod cache;
 mod error;
 mod gate;
+mod holder;
 mod key;
 mod manifest;
 mod map;
@@ -22,6 +23,7 @@ mod time;
 mod write;
 
 pub use error::{DamagedPart, Fault, Problem, StoreError};
+pub use holder::{Holder, HolderError};
 pub use manifest::{CHUNK_BYTES, Manifest, PartEntry, Producer};
 pub use object_store;
 pub use pin::{Pin, PinRefused, Unpinned};

@@ -7,7 +7,7 @@ use gristmill_types::{Digest, Micros, Project};
 
 use crate::key::{Key, Room};
 use crate::time::age;
-use crate::{Store, StoreError};
+use crate::{Holder, Store, StoreError};
 
 /// Tells which artifacts somebody still needs.
 #[async_trait]
@@ -30,6 +30,8 @@ pub struct Roots {
     pub artifacts: Vec<Digest>,
     /// Digests that leases pinned, of manifests or of parts; they may not exist yet.
     pub pins: Vec<Digest>,
+    /// Under which names the provider is registered in the store, if it is.
+    pub holders: Vec<Holder>,
 }
 
 /// What a sweep found, and deleted unless it was a dry run.
@@ -54,17 +56,33 @@ impl Store {
     ///
     /// 1. lists objects (what is put later is no candidate);
     /// 2. asks every provider; one that fails ends the sweep;
-    /// 3. marks: roots and pins, their parts, and what they were made from;
-    /// 4. per object that is unmarked and older than the grace: keeps puts out, looks at its age again,
+    /// 3. compares who answered with who is registered; one who is and did not ends the sweep;
+    /// 4. marks: roots and pins, their parts, and what they were made from;
+    /// 5. per object that is unmarked and older than the grace: keeps puts out, looks at its age again,
     ///    deletes it (manifests first, so that no visible manifest lacks its parts).
     ///
     /// # Errors
-    /// [`StoreError::RootsUnavailable`], [`StoreError::RootUnreadable`]: nothing was deleted.
-    /// [`StoreError::Backend`]: what was deleted until then is garbage all the same.
+    /// [`StoreError::RootsUnavailable`], [`StoreError::RootUnreadable`], [`StoreError::HolderNotAsked`]:
+    /// nothing was deleted. [`StoreError::Backend`]: what was deleted until then is garbage all the same.
     pub async fn sweep(
         &self,
         project: &Project,
         providers: &[&dyn RootProvider],
+        dry_run: bool,
+    ) -> Result<SweepReport, StoreError> {
+        self.sweep_without(project, providers, &[], dry_run).await
+    }
+
+    /// As [`Self::sweep`], after `gone` were forgotten: holders that will never answer again. A dry run
+    /// counts as if they were.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`]; [`StoreError::HolderNotGone`] if one of them answers: nobody was forgotten.
+    pub async fn sweep_without(
+        &self,
+        project: &Project,
+        providers: &[&dyn RootProvider],
+        gone: &[Holder],
         dry_run: bool,
     ) -> Result<SweepReport, StoreError> {
         let mut listed = Vec::new();
@@ -77,7 +95,14 @@ impl Store {
         }
         // One moment for all: what is put from now on has a later date, whatever our own clock says.
         let now = self.inner.time.for_sweep(&self.inner.backend).await?;
-        let marked = self.mark(project, providers).await?;
+        let answers = ask(project, providers).await?;
+        self.all_answered(&answers, gone).await?;
+        let marked = self.mark(project, answers).await?;
+        if !dry_run {
+            for holder in gone {
+                self.forget(holder).await?;
+            }
+        }
         let mut report = SweepReport::default();
         for (key, meta) in listed {
             if marked.contains(&(key.room, key.digest)) {
@@ -119,19 +144,26 @@ impl Store {
         }
     }
 
+    /// Nobody who is registered is missing among those who answered. Looked up after they were asked, so
+    /// that whoever registered meanwhile counts.
+    async fn all_answered(&self, answers: &[(&str, Roots)], gone: &[Holder]) -> Result<(), StoreError> {
+        let answered: BTreeSet<&Holder> = answers.iter().flat_map(|(_, roots)| &roots.holders).collect();
+        if let Some(alive) = gone.iter().find(|holder| answered.contains(holder)) {
+            return Err(StoreError::HolderNotGone(alive.clone()));
+        }
+        let registered = self.holders().await?;
+        match registered.into_iter().find(|holder| !answered.contains(holder) && !gone.contains(holder)) {
+            Some(missing) => Err(StoreError::HolderNotAsked(missing)),
+            None => Ok(()),
+        }
+    }
+
     async fn mark(
         &self,
         project: &Project,
-        providers: &[&dyn RootProvider],
+        answers: Vec<(&str, Roots)>,
     ) -> Result<BTreeSet<(Room, Digest)>, StoreError> {
         let mut marked = BTreeSet::new();
-        let mut answers = Vec::new();
-        for provider in providers {
-            let answer = provider.roots(project).await;
-            let answer =
-                answer.map_err(|message| StoreError::RootsUnavailable { provider: provider.name().into(), message })?;
-            answers.push((provider.name(), answer));
-        }
         for (provider, answer) in answers {
             for digest in answer.pins {
                 // A pin may name a part, or a manifest that is not published yet.
@@ -168,6 +200,20 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// What every provider holds; one that does not say ends the sweep.
+async fn ask<'a>(project: &Project, providers: &[&'a dyn RootProvider]) -> Result<Vec<(&'a str, Roots)>, StoreError> {
+    let one = |provider: &&'a dyn RootProvider| {
+        let provider = *provider;
+        async move {
+            let answer = provider.roots(project).await;
+            let silent = |message| StoreError::RootsUnavailable { provider: provider.name().into(), message };
+            answer.map(|roots| (provider.name(), roots)).map_err(silent)
+        }
+    };
+    // All at once: the slowest decides how long it takes, not their number.
+    futures::future::try_join_all(providers.iter().map(one)).await
 }
 
 fn unreadable(provider: &str, digest: Digest, source: StoreError) -> StoreError {

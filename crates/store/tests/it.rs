@@ -10,6 +10,7 @@ mod it {
     mod faults;
     pub mod faulty;
     mod folder;
+    mod holders;
     mod opening;
     mod races;
     mod reads;

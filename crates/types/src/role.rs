@@ -47,7 +47,7 @@ pub enum Permission {
     WriteMonitoring,
     /// Start, resume and cancel pipeline runs.
     RunPipeline,
-    /// Lease and commit work: workers only.
+    /// Lease and commit work, hear what stages hold: services only.
     Work,
     /// Members, tokens, audit, garbage collection.
     Administer,

@@ -17,7 +17,11 @@ use crate::session::Session;
 pub async fn run(global: &Global, gc: Gc, process: Process) -> Result<Exit, Failure> {
     Project::new(global.project.clone()).map_err(Failure::usage)?;
     let session = Session::open(global, process, None).await?;
-    let request = SweepArtifactsRequest { project: session.project.clone(), dry_run: gc.dry_run };
+    let request = SweepArtifactsRequest {
+        project: session.project.clone(),
+        dry_run: gc.dry_run,
+        forget_holders: gc.forget.clone(),
+    };
     let swept = session.artifacts().sweep_artifacts(request).await;
     session.close().await;
     print(&gc, &swept?.into_inner())

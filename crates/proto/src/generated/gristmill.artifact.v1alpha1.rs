@@ -70,6 +70,109 @@ impl ::prost::Name for Artifact {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRootsRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// The stage whose roots are meant, such as `ingestion`; a server of another stage refuses.
+    #[prost(string, tag = "2")]
+    pub stage: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListRootsRequest {
+    const NAME: &'static str = "ListRootsRequest";
+    const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.artifact.v1alpha1.ListRootsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.artifact.v1alpha1.ListRootsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRootsResponse {
+    #[prost(oneof = "list_roots_response::Item", tags = "1, 2, 3")]
+    pub item: ::core::option::Option<list_roots_response::Item>,
+}
+/// Nested message and enum types in `ListRootsResponse`.
+pub mod list_roots_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Begin {
+        /// Under which name the stage is registered in the store: `stage/id of its tables`.
+        #[prost(string, tag = "1")]
+        pub holder: ::prost::alloc::string::String,
+        /// Microseconds since the epoch by the stage's clock, before it began to read: what it held then is in
+        /// the answer.
+        #[prost(int64, tag = "2")]
+        pub as_of: i64,
+    }
+    impl ::prost::Name for Begin {
+        const NAME: &'static str = "Begin";
+        const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "gristmill.artifact.v1alpha1.ListRootsResponse.Begin".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/gristmill.artifact.v1alpha1.ListRootsResponse.Begin".into()
+        }
+    }
+    /// At most 10,000 digests of both kinds together, SHA-256 in 64 lower-case hexadecimal digits.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Page {
+        /// Manifests that rows name.
+        #[prost(string, repeated, tag = "1")]
+        pub artifacts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Manifests or parts that jobs and leases name; they may not exist yet.
+        #[prost(string, repeated, tag = "2")]
+        pub pins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for Page {
+        const NAME: &'static str = "Page";
+        const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "gristmill.artifact.v1alpha1.ListRootsResponse.Page".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/gristmill.artifact.v1alpha1.ListRootsResponse.Page".into()
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct End {
+        /// How many of each were sent.
+        #[prost(uint64, tag = "1")]
+        pub artifacts: u64,
+        #[prost(uint64, tag = "2")]
+        pub pins: u64,
+    }
+    impl ::prost::Name for End {
+        const NAME: &'static str = "End";
+        const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "gristmill.artifact.v1alpha1.ListRootsResponse.End".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/gristmill.artifact.v1alpha1.ListRootsResponse.End".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        #[prost(message, tag = "1")]
+        Begin(Begin),
+        #[prost(message, tag = "2")]
+        Page(Page),
+        #[prost(message, tag = "3")]
+        End(End),
+    }
+}
+impl ::prost::Name for ListRootsResponse {
+    const NAME: &'static str = "ListRootsResponse";
+    const PACKAGE: &'static str = "gristmill.artifact.v1alpha1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gristmill.artifact.v1alpha1.ListRootsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gristmill.artifact.v1alpha1.ListRootsResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadArtifactRequest {
     #[prost(oneof = "upload_artifact_request::Item", tags = "1, 2")]
     pub item: ::core::option::Option<upload_artifact_request::Item>,
@@ -210,6 +313,11 @@ pub struct SweepArtifactsRequest {
     /// Only count.
     #[prost(bool, tag = "2")]
     pub dry_run: bool,
+    /// Holders (`stage/id`) that are gone for good: the store forgets them, and what only they held is
+    /// garbage, in every project. One that answers is not gone: the sweep is refused. Needs the permission
+    /// in every project. A dry run counts without them and forgets nothing.
+    #[prost(string, repeated, tag = "3")]
+    pub forget_holders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for SweepArtifactsRequest {
     const NAME: &'static str = "SweepArtifactsRequest";
@@ -436,8 +544,9 @@ pub mod artifact_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deletes the project's objects that no job, version or log names and that are older than the grace
-        /// period. Nothing is deleted unless every stage has said what it holds; what is counted as deleted
-        /// when this returns is gone.
+        /// period. Nothing is deleted unless every stage has said what it holds, and every holder that ever
+        /// registered in the store is among those that said so; what is counted as deleted when this returns
+        /// is gone.
         pub async fn sweep_artifacts(
             &mut self,
             request: impl tonic::IntoRequest<super::SweepArtifactsRequest>,
@@ -514,8 +623,9 @@ pub mod artifact_service_server {
             tonic::Status,
         >;
         /// Deletes the project's objects that no job, version or log names and that are older than the grace
-        /// period. Nothing is deleted unless every stage has said what it holds; what is counted as deleted
-        /// when this returns is gone.
+        /// period. Nothing is deleted unless every stage has said what it holds, and every holder that ever
+        /// registered in the store is among those that said so; what is counted as deleted when this returns
+        /// is gone.
         async fn sweep_artifacts(
             &self,
             request: tonic::Request<super::SweepArtifactsRequest>,
@@ -823,6 +933,326 @@ pub mod artifact_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "gristmill.artifact.v1alpha1.ArtifactService";
     impl<T> tonic::server::NamedService for ArtifactServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod root_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Every stage answers it over its own tables: what a sweep must keep.
+    #[derive(Debug, Clone)]
+    pub struct RootServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RootServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RootServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RootServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RootServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams every digest that the stage's jobs, leases and rows hold in the project: one `begin`, pages,
+        /// one `end`. Without the `end`, or with other counts than it says, an answer is no answer. It only
+        /// reads: nothing is durable on return, and what is recorded after `begin.as_of` may be missing, so an
+        /// answer is good for the sweep that asked, whose candidates are older, and for no other.
+        /// For services and administrators.
+        pub async fn list_roots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRootsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListRootsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gristmill.artifact.v1alpha1.RootService/ListRoots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "gristmill.artifact.v1alpha1.RootService",
+                        "ListRoots",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod root_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RootServiceServer.
+    #[async_trait]
+    pub trait RootService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the ListRoots method.
+        type ListRootsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListRootsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams every digest that the stage's jobs, leases and rows hold in the project: one `begin`, pages,
+        /// one `end`. Without the `end`, or with other counts than it says, an answer is no answer. It only
+        /// reads: nothing is durable on return, and what is recorded after `begin.as_of` may be missing, so an
+        /// answer is good for the sweep that asked, whose candidates are older, and for no other.
+        /// For services and administrators.
+        async fn list_roots(
+            &self,
+            request: tonic::Request<super::ListRootsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ListRootsStream>, tonic::Status>;
+    }
+    /// Every stage answers it over its own tables: what a sweep must keep.
+    #[derive(Debug)]
+    pub struct RootServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RootServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RootServiceServer<T>
+    where
+        T: RootService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/gristmill.artifact.v1alpha1.RootService/ListRoots" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRootsSvc<T: RootService>(pub Arc<T>);
+                    impl<
+                        T: RootService,
+                    > tonic::server::ServerStreamingService<super::ListRootsRequest>
+                    for ListRootsSvc<T> {
+                        type Response = super::ListRootsResponse;
+                        type ResponseStream = T::ListRootsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRootsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RootService>::list_roots(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRootsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RootServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "gristmill.artifact.v1alpha1.RootService";
+    impl<T> tonic::server::NamedService for RootServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -12,6 +12,7 @@ pub const PERMISSIONS: &[(&str, Permission)] = &[
     ("/gristmill.artifact.v1alpha1.ArtifactService/ReadArtifact", Permission::Read),
     ("/gristmill.artifact.v1alpha1.ArtifactService/SweepArtifacts", Permission::Administer),
     ("/gristmill.artifact.v1alpha1.ArtifactService/UploadArtifact", Permission::WriteData),
+    ("/gristmill.artifact.v1alpha1.RootService/ListRoots", Permission::Work),
     ("/gristmill.evaluation.v1alpha1.EvaluationService/CancelEvaluationJob", Permission::WriteEvaluation),
     ("/gristmill.evaluation.v1alpha1.EvaluationService/CreateEvaluationJob", Permission::WriteEvaluation),
     ("/gristmill.evaluation.v1alpha1.EvaluationService/GetEvaluationJob", Permission::Read),

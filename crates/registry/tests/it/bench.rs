@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gristmill_proto::artifact::artifact_service_client::ArtifactServiceClient;
 use gristmill_proto::registry as message;
 use gristmill_proto::registry::registry_service_client::RegistryServiceClient;
-use gristmill_registry::{NewVersion, Registry, RegistryConfig, Version, open};
+use gristmill_registry::{Holders, NewVersion, Registry, RegistryConfig, Version, open};
 use gristmill_rpc::auth::Tokens;
 use gristmill_rpc::channel::LocalRoutes;
 use gristmill_rpc::{Auth, Channel, Server, ServerConfig, Surface};
@@ -26,6 +26,7 @@ pub struct Bench {
     pub clock: Arc<ManualClock>,
     folder: TempDir,
     pub registry: Registry,
+    pub holders: Holders,
     pub channel: Channel,
     server: Arc<Server>,
     routes: LocalRoutes,
@@ -58,7 +59,17 @@ impl Bench {
         let routes = LocalRoutes::new();
         assert!(routes.open(&server));
         let channel = routes.channel("ana");
-        Self { deps, clock, folder, registry: opened.registry, channel, server, routes, ground }
+        Self {
+            deps,
+            clock,
+            folder,
+            registry: opened.registry,
+            holders: opened.holders,
+            channel,
+            server,
+            routes,
+            ground,
+        }
     }
 
     /// The same, called through a socket of this machine.
@@ -72,11 +83,16 @@ impl Bench {
 
     /// A client as one of the principals of this token file.
     pub fn client_of(&self, file: &str, name: &str) -> RegistryServiceClient<Channel> {
+        RegistryServiceClient::new(self.channel_of(file, name))
+    }
+
+    /// Calls as one of the principals of this token file.
+    pub fn channel_of(&self, file: &str, name: &str) -> Channel {
         let path = self.folder.path().join("tokens.yaml");
         std::fs::write(&path, file).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let principal = Tokens::read(&path).unwrap().named(name).unwrap();
-        RegistryServiceClient::new(self.routes.channel_as(principal))
+        self.routes.channel_as(principal)
     }
 
     /// A folder for files of the test.

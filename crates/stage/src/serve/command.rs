@@ -137,7 +137,7 @@ impl Flags {
         let sources = Sources { file: self.config.as_deref(), environment, elsewhere: &ELSEWHERE, flags };
         let loaded = load::<Config<K>>(&sources)?;
         // An empty map of known keys is open, and this one is not meant to be.
-        let known = |stage: &String| K::PEERS.iter().any(|peer| peer.stage == stage);
+        let known = |stage: &String| K::PEERS.iter().chain(K::HOLDERS).any(|peer| peer.stage == stage);
         match loaded.value.peers.keys().find(|stage| !known(stage)) {
             Some(stage) => {
                 Err(Failure::usage(format!("unknown key `peers.{stage}`: {} calls no such stage", K::BINARY)))

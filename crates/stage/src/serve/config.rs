@@ -15,7 +15,7 @@ use super::Keys;
 use crate::Failure;
 
 /// The folder of all stages' data on a machine. Not the all-in-one's: its garbage collection asks only the stages
-/// of its own process, and must not find artifacts that others name.
+/// of its own process, and is refused where others are registered in the store.
 const BASE: &str = ".gristmill-stages";
 
 /// Everything that can be said about a process; `K` are the program's own keys, under its section's name.
@@ -178,7 +178,7 @@ impl<K: Keys> Default for Config<K> {
             telemetry: TelemetrySettings::default(),
             slots: 0,
             drain_seconds: 10,
-            peers: K::PEERS.iter().map(|peer| (peer.stage.to_owned(), peer.default_endpoint())).collect(),
+            peers: K::PEERS.iter().chain(K::HOLDERS).map(|p| (p.stage.to_owned(), p.default_endpoint())).collect(),
             token: None,
             own: K::default(),
         }

@@ -21,6 +21,9 @@ pub trait Keys: Default + Serialize + DeserializeOwned + fmt::Debug + Send + Syn
     const PORTS: Option<(u16, u16)>;
     /// The stages it calls.
     const PEERS: &'static [Peer] = &[];
+    /// The stages that it only asks what they hold, before garbage is collected. It is ready without them,
+    /// since two of them may wait for it, and starts without the endpoint of one; then nothing is collected.
+    const HOLDERS: &'static [Peer] = &[];
 
     /// Runs `work` on every thread of an engine that the program keeps, so that each gives memory back.
     fn in_engine_threads(work: &(dyn Fn() + Sync)) {

@@ -6,7 +6,7 @@ use gristmill_runtime::database::TableVersion;
 
 use super::command::print;
 use super::{Flags, Parts, Peers, Program, begin};
-use crate::{Failure, StageDeps};
+use crate::{Failure, StageDeps, StageRoots};
 
 /// Tables of one stage and how far they were and are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) async fn run<P: Program>(flags: &Flags) -> Result<(), Failure> {
     let failed = |error: gristmill_runtime::database::DatabaseError| Failure::failed(chain(&error));
     let before = database.table_versions().await.map_err(failed)?;
     let deps = StageDeps { store: parts.store, database: database.clone(), slots: parts.slots, process };
+    // Its tables hold the id under which the store knows the stage.
+    StageRoots::register(&deps, P::SECTION).await?;
     let mounted = config.own.open(&deps, &peers).await?;
     let after = database.table_versions().await.map_err(failed)?;
     // What the stage has started in the background ends before the tables are left.

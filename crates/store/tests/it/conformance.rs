@@ -1,7 +1,7 @@
 //! The one suite, run on every backend: another backend is one more line at the end.
 
 use super::bench::Bench;
-use super::{races, reads, sweeps, writes};
+use super::{holders, races, reads, sweeps, writes};
 
 macro_rules! suite {
     ($backend:ident: $($room:ident::$case:ident),* $(,)?) => {
@@ -45,6 +45,11 @@ macro_rules! on_every_backend {
             sweeps::silence_of_one_provider_deletes_nothing,
             sweeps::a_lost_root_deletes_nothing,
             sweeps::pins_are_kept_before_and_after_publication,
+            holders::a_registration_is_seen_by_whoever_opens_the_store,
+            holders::a_registered_holder_that_is_not_asked_deletes_nothing,
+            holders::who_registers_while_others_are_asked_counts,
+            holders::a_holder_is_forgotten_only_by_a_real_sweep_and_when_silent,
+            holders::what_cannot_be_read_deletes_nothing,
             races::identical_puts_at_once,
             races::a_deduplicated_put_races_a_sweep,
             races::puts_and_sweeps_at_random_lose_nothing,

@@ -11,6 +11,7 @@ use super::bench::{Bench, HOUR, write_one};
 pub struct Holder {
     pub roots: Vec<ArtifactRef>,
     pub pins: Vec<Digest>,
+    pub registered: Vec<gristmill_store::Holder>,
     pub silent: bool,
 }
 
@@ -25,7 +26,7 @@ impl RootProvider for Holder {
             return Err("its database is locked".into());
         }
         let artifacts = self.roots.iter().map(|root| root.digest).collect();
-        Ok(Roots { artifacts, pins: self.pins.clone() })
+        Ok(Roots { artifacts, pins: self.pins.clone(), holders: self.registered.clone() })
     }
 }
 

@@ -203,7 +203,7 @@ impl Program {
         self.flags.iter().map(String::as_str)
     }
 
-    /// Stages that it calls.
+    /// Stages that it calls, be it for work or to ask what they hold.
     pub(super) fn peers(&self) -> impl Iterator<Item = &str> {
         self.calls.iter().map(|peer| peer.stage.as_str())
     }
@@ -288,11 +288,11 @@ fn keys_of(file: &File, item: &syn::ItemImpl) -> Option<Keys> {
                     keys.ports = some.args.first().and_then(rust::last_name);
                 }
             }
-            "PEERS" => {
+            "PEERS" | "HOLDERS" => {
                 if let Expr::Reference(list) = &constant.expr
                     && let Expr::Array(list) = &*list.expr
                 {
-                    keys.peers = list.elems.iter().filter_map(rust::last_name).collect();
+                    keys.peers.extend(list.elems.iter().filter_map(rust::last_name));
                 }
             }
             _ => {}

@@ -15,7 +15,7 @@ use crate::until;
 fn cut_commits(delivered: bool) {
     let Some(mut mill) = Mill::new() else { return };
     let spec = &Flour::shared().spec;
-    let cut = Fault::CutOn { sent: b"COMMIT", delivered, times: 2 };
+    let cut = Fault::CutOn { sent: b"commit\0", delivered, times: 2 };
     // The first commits from here on are the submission's own.
     mill.to_database.set(cut.clone());
     let id = mill.submit("r", spec);

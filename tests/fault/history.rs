@@ -29,10 +29,8 @@ pub struct History {
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     pub kind: String,
-    pub parent: String,
     pub state: String,
     pub fence: i64,
-    pub tries: i64,
     pub sequence: i64,
     /// What the row itself names as its outputs: `kind/digest`.
     pub outputs: Vec<String>,
@@ -63,7 +61,7 @@ pub const TERMINAL: [&str; 3] = ["succeeded", "failed", "cancelled"];
 /// All tables of the ledger in the schema `{s}` as one JSON object.
 const TABLES: &str = "
 select json_build_object(
-  'job', (select coalesce(json_agg(t), '[]') from (select id, kind, coalesce(parent, '') as parent, state, fence, tries,
+  'job', (select coalesce(json_agg(t), '[]') from (select id, kind, state, fence,
       sequence, outputs from {s}.job order by id) t),
   'event', (select coalesce(json_agg(t), '[]') from (select job, sequence, fence, kind, state from {s}.event
       order by job, sequence) t),
@@ -91,10 +89,8 @@ impl History {
         let jobs = jobs.iter().map(|row| {
             let job = Job {
                 kind: text(row, "kind"),
-                parent: text(row, "parent"),
                 state: text(row, "state"),
                 fence: number(row, "fence"),
-                tries: number(row, "tries"),
                 sequence: number(row, "sequence"),
                 outputs: text(row, "outputs").split_whitespace().map(str::to_owned).collect(),
             };

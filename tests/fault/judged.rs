@@ -18,10 +18,8 @@ fn sound() -> History {
         kind: "trial".into(),
         state: state.into(),
         fence,
-        tries: fence,
         sequence,
         outputs: outputs.iter().map(ToString::to_string).collect(),
-        ..Job::default()
     };
     let events = vec![
         event("a", 1, 0, "submitted", "queued"),

@@ -67,7 +67,7 @@ fn harm(mill: &mut Mill, dice: &mut Dice) -> &'static str {
             "connections of workers cut"
         }
         6 => {
-            mill.to_database.set(Fault::CutOn { sent: b"COMMIT", delivered: dice.below(2) == 0, times: 2 });
+            mill.to_database.set(Fault::CutOn { sent: b"commit\0", delivered: dice.below(2) == 0, times: 2 });
             "commits cut"
         }
         _ => {

@@ -171,11 +171,6 @@ impl Mill {
         format!("http://{}", self.stages[name].grpc)
     }
 
-    /// A page of a replica's HTTP.
-    pub fn page(&self, name: &str, path: &str) -> String {
-        http(self.stages[name].http, "GET", path, "").map(|answer| answer.1).unwrap_or_default()
-    }
-
     /// Starts a worker of one slot: one named `far…` reaches the stage through the proxy. A name may be used again.
     pub fn work(&mut self, name: &'static str) {
         self.work_with(name, &[], &[]);

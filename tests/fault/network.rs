@@ -71,9 +71,9 @@ fn a_call_whose_answer_comes_too_late_ends_at_its_deadline() {
     let mut client = client(&format!("http://{}", mill.to_stage.address()));
     let ask = || GetStudyJobRequest { id: id.clone(), ..Default::default() };
     runtime().block_on(client.get_study_job(ask())).unwrap();
-    mill.to_stage.set(Fault::Delay(Duration::from_secs(1)));
+    mill.to_stage.set(Fault::Delay(Duration::from_millis(150)));
     let mut request = Request::new(ask());
-    request.set_timeout(Duration::from_millis(300));
+    request.set_timeout(Duration::from_millis(100));
     let late = runtime().block_on(client.get_study_job(request)).unwrap_err();
     // tonic's client says Cancelled where its own timer, and not the server's, has ended the call.
     assert!(matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled), "{late:?}");

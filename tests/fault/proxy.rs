@@ -27,7 +27,7 @@ pub enum Way {
 pub enum Fault {
     /// Nothing.
     None,
-    /// Every piece comes so much later.
+    /// Every piece waits so long before it is sent on, one after the other: far away, and narrow.
     Delay(Duration),
     /// Nothing comes through in these directions, new connections neither; what was held comes when that ends, as TCP
     /// repeats what was lost.
@@ -153,9 +153,11 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let (mut from_server, mut to_server) = server.into_split();
     let lose = AtomicBool::new(false);
     let half_open = tokio::select! {
+        // First, so that nothing is carried that comes free afterwards.
+        biased;
+        changed = end.changed() => changed.is_ok() && end.borrow().1 == End::HalfOpen,
         () = pump(&shared, Way::ToServer, &mut from_client, &mut to_server, &lose) => false,
         () = pump(&shared, Way::ToClient, &mut from_server, &mut to_client, &lose) => false,
-        changed = end.changed() => changed.is_ok() && end.borrow().1 == End::HalfOpen,
     };
     shared.open.fetch_sub(1, Ordering::SeqCst);
     if half_open {

@@ -50,6 +50,8 @@ fn harm(mill: &mut Mill, dice: &mut Dice) -> &'static str {
             "worker told to go"
         }
         3 => {
+            // A stage that cannot reach its database at its start ends; whoever started it starts it again.
+            mill.to_database.set(Fault::None);
             mill.stage("one").kill();
             mill.serve("one", &[]);
             mill.wait_ready("one");
@@ -107,4 +109,27 @@ fn faults_at_random_change_nothing() {
         assert_eq!(mill.submit("r", &Flour::shared().spec), id);
         mill.judge_study(&id);
     }
+}
+
+#[test]
+#[ignore = "the long tier: eight leases run out"]
+fn a_trial_that_kills_its_workers_ends_and_the_others_do_not() {
+    let Some(mut mill) = Mill::new() else { return };
+    mill.work("near");
+    let id = mill.submit("r", &Flour::shared().spec);
+    let poison = mill.wait_at_work("near");
+    let ended = format!("id = '{poison}' and state = 'failed'");
+    while mill.count("job", &ended) == 0 {
+        let near = mill.recorded("near");
+        if mill.count("job", &format!("id = '{poison}' and state = 'running' and worker = '{near}'")) == 1 {
+            mill.take_worker("near").kill();
+            mill.work("near");
+        }
+    }
+    mill.finished(&id);
+    let history = mill.judge();
+    let of_poison = history.attempts.iter().filter(|attempt| attempt.job == poison);
+    assert_eq!(of_poison.filter(|attempt| attempt.outcome == "lost").count(), 8, "{history:#?}");
+    let others = history.jobs.iter().filter(|(job, row)| row.kind == "trial" && **job != poison);
+    assert!(others.clone().count() >= 3 && others.clone().all(|(_, row)| row.state == "succeeded"), "{history:#?}");
 }

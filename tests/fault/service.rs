@@ -1,6 +1,10 @@
-//! Rows 2, 9, 10, 24: the stage itself is killed, its answers are lost, and there are two of it.
+//! Rows 2, 9, 10, 24, 30: the stage itself is killed, its answers are lost, there are two of it, and too many ask it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gristmill_proto::training::{CreateStudyJobRequest, ListStudyJobsRequest};
+use tonic::Code;
 
 use crate::flour::{Flour, client};
 use crate::mill::Mill;
@@ -84,4 +88,44 @@ fn two_replicas_take_each_lease_once() {
     mill.wait_ready("one");
     let history = mill.judge_study(&id);
     assert!(history.count("lost") >= 2, "{history:#?}");
+}
+
+#[test]
+fn too_many_at_once_are_refused_and_lose_nothing() {
+    const CALLERS: usize = 150;
+    let Some(mut mill) = Mill::new() else { return };
+    mill.stage("one").kill();
+    mill.serve("one", &["server.max_calls=6"]);
+    mill.wait_ready("one");
+    let spec = &Flour::shared().spec;
+    // Slow at the database, so that calls stand side by side.
+    mill.to_database.set(Fault::Delay(Duration::from_millis(5)));
+    let endpoint = mill.endpoint("one");
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|n| {
+            let (mut client, spec) = (client(&endpoint), spec.clone());
+            let request = format!("r{n}");
+            let asked = CreateStudyJobRequest { request_id: request.clone(), spec: Some(spec), ..Default::default() };
+            runtime().spawn(async move { (request, client.create_study_job(asked).await) })
+        })
+        .collect();
+    let (mut taken, mut refused) = (Vec::new(), Vec::new());
+    for caller in callers {
+        let (request, answer) = runtime().block_on(caller).unwrap();
+        match answer {
+            Ok(_) => taken.push(request),
+            Err(status) => {
+                assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+                refused.push(request);
+            }
+        }
+    }
+    assert!(!taken.is_empty() && !refused.is_empty(), "{} of {CALLERS} were refused", refused.len());
+    let of_studies = "job in (select id from training.job where kind = 'study')";
+    assert_eq!(mill.count("request", of_studies), taken.len(), "a refusal leaves nothing");
+    mill.to_database.set(Fault::None);
+    let ids: BTreeSet<String> = taken.iter().chain(&refused).map(|request| mill.submit(request, spec)).collect();
+    assert_eq!(ids.len(), 1, "equal studies are one");
+    mill.work("near");
+    mill.judge_study(ids.first().unwrap());
 }

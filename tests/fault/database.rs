@@ -48,10 +48,11 @@ fn a_database_that_is_away_for_longer_than_a_lease_costs_no_attempt() {
     let Some(mut mill) = Mill::new() else { return };
     mill.work("near");
     let id = mill.submit("r", &Flour::shared().spec);
-    mill.wait_at_work("near");
+    mill.catch_at_work("near");
     let begin = Instant::now();
     mill.to_database.set(Fault::BlackHole(vec![Way::ToServer, Way::ToClient]));
     mill.to_database.cut();
+    mill.worker("near").signal("CONT");
     until("the outage is longer than a lease", || begin.elapsed() > 2 * Duration::from_secs(LEASE));
     mill.to_database.set(Fault::None);
     assert!(mill.to_database.fired() > 1);
@@ -68,7 +69,7 @@ fn a_database_that_crashes_and_recovers_loses_nothing() {
     mill.work("near");
     let id = mill.submit("r", &Flour::shared().spec);
     for _ in 0..2 {
-        mill.wait_at_work("near");
+        mill.catch_at_work("near");
         // The server takes a killed backend for damage to shared memory: all end, and it recovers from its log.
         let others = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
         let pid = mill.ask(&format!("{others} limit 1"));
@@ -76,6 +77,7 @@ fn a_database_that_crashes_and_recovers_loses_nothing() {
         until("the stage has lost its connections", || {
             mill.try_ask(others).is_some_and(|pids| !pids.lines().any(|other| other == pid))
         });
+        mill.worker("near").signal("CONT");
     }
     mill.judge_study(&id);
 }
@@ -86,8 +88,9 @@ fn a_database_that_only_reads_is_waited_for() {
     let spec = &Flour::shared().spec;
     mill.work("near");
     let id = mill.submit("r", spec);
-    let trial = mill.wait_at_work("near");
+    let trial = mill.catch_at_work("near");
     mill.only_read(true);
+    mill.worker("near").signal("CONT");
     let mut refused = None;
     until("a new study is refused", || {
         refused = mill.try_submit("one", "later", spec).err();

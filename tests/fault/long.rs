@@ -1,10 +1,12 @@
 //! The long tier: faults at random, by a printed seed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::flour::Flour;
 use crate::mill::Mill;
 use crate::proxy::{Fault, Way};
+use crate::until;
 
 /// The seed to repeat; without it one of the clock.
 const SEED: &str = "GRISTMILL_FAULT_SEED";
@@ -69,7 +71,9 @@ fn harm(mill: &mut Mill, dice: &mut Dice) -> &'static str {
             "connections of workers cut"
         }
         6 => {
+            let fired = mill.to_database.fired();
             mill.to_database.set(Fault::CutOn { sent: b"commit\0", delivered: dice.below(2) == 0, times: 2 });
+            until("commits are cut", || mill.to_database.fired() > fired || over(mill));
             "commits cut"
         }
         _ => {
@@ -77,6 +81,10 @@ fn harm(mill: &mut Mill, dice: &mut Dice) -> &'static str {
             "connections of the database cut"
         }
     }
+}
+
+fn over(mill: &Mill) -> bool {
+    mill.count("job", "kind = 'study' and state not in ('queued', 'running')") == 1
 }
 
 /// How long a fault lasts is part of the fault; nothing is concluded from it.
@@ -90,6 +98,7 @@ fn faults_at_random_change_nothing() {
     let by_clock = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
     let seed = setting(SEED).unwrap_or_else(by_clock);
     let mut dice = Dice(seed);
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for round in 0..setting(ROUNDS).unwrap_or(20) {
         eprintln!("round {round}, {SEED}={}", dice.0);
         let Some(mut mill) = Mill::new() else { return };
@@ -98,16 +107,22 @@ fn faults_at_random_change_nothing() {
         }
         let id = mill.submit("r", &Flour::shared().spec);
         let mut faults = 0;
-        while faults < 6 && mill.count("job", "kind = 'study' and state = 'succeeded'") == 0 {
-            let what = harm(&mut mill, &mut dice);
-            eprintln!("  {what}");
+        while faults < 6 && !over(&mill) {
+            *times.entry(harm(&mut mill, &mut dice)).or_insert(0) += 1;
             faults += 1;
         }
         assert!(faults > 0);
+        eprintln!(
+            "  {faults} faults, pieces held and connections cut: {}",
+            mill.to_stage.fired() + mill.to_database.fired()
+        );
         mill.to_stage.set(Fault::None);
         mill.to_database.set(Fault::None);
         assert_eq!(mill.submit("r", &Flour::shared().spec), id);
         mill.judge_study(&id);
+    }
+    for (fault, times) in times {
+        eprintln!("{times:>4} × {fault}");
     }
 }
 
@@ -117,7 +132,7 @@ fn a_trial_that_kills_its_workers_ends_and_the_others_do_not() {
     let Some(mut mill) = Mill::new() else { return };
     mill.work("near");
     let id = mill.submit("r", &Flour::shared().spec);
-    let poison = mill.wait_at_work("near");
+    let poison = mill.catch_at_work("near");
     let ended = format!("id = '{poison}' and state = 'failed'");
     while mill.count("job", &ended) == 0 {
         let near = mill.recorded("near");

@@ -286,6 +286,20 @@ impl Mill {
         trial
     }
 
+    /// Stops a worker (SIGSTOP) while it has a trial that it has not committed; answers the trial.
+    pub fn catch_at_work(&mut self, worker: &str) -> String {
+        let name = self.recorded(worker);
+        loop {
+            let trial = self.wait_at_work(worker);
+            self.worker(worker).signal("STOP");
+            // It may have been through with it just before.
+            if self.count("job", &format!("id = '{trial}' and state = 'running' and worker = '{name}'")) == 1 {
+                return trial;
+            }
+            self.worker(worker).signal("CONT");
+        }
+    }
+
     /// What happened so far.
     pub fn history(&self) -> History {
         let told = History::read(&self.ask(&statement("training")));

@@ -16,9 +16,10 @@ fn part_a_worker(part: impl FnOnce(&Proxy)) {
     let Some(mut mill) = Mill::new() else { return };
     mill.work("far");
     let id = mill.submit("r", &Flour::shared().spec);
-    let trial = mill.wait_at_work("far");
+    let trial = mill.catch_at_work("far");
     let far = mill.recorded("far");
     part(&mill.to_stage);
+    mill.worker("far").signal("CONT");
     mill.work("near");
     let condition = format!("job = '{trial}' and worker = '{far}' and outcome = 'lost'");
     until("its lease is taken", || mill.count("attempt", &condition) == 1);

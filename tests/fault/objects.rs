@@ -11,20 +11,19 @@ use crate::until;
 fn study_with(faults: &[(Method, WireFault, usize)]) {
     let Some(mut mill) = Mill::with_bucket() else { return };
     let fired = |mill: &Mill| mill.bucket.as_ref().unwrap().fired();
-    // The probe of a store that is being opened is not what is tested here.
-    mill.work("near");
-    let spec = &Flour::shared().spec;
     let planned: usize = faults.iter().map(|fault| fault.2).sum();
-    let id = mill.submit("r", spec);
-    mill.wait_at_work("near");
+    mill.work("near");
+    let id = mill.submit("r", &Flour::shared().spec);
+    mill.catch_at_work("near");
     for (method, fault, times) in faults {
         mill.bucket.as_ref().unwrap().inject(method.clone(), *fault, *times);
     }
-    // Who has not read anything yet.
+    // One that has not read anything yet; the other has yet to write.
     mill.work("second");
-    until("every fault has happened", || {
-        fired(&mill) == planned || mill.count("job", "kind = 'study' and state = 'succeeded'") == 1
-    });
+    mill.wait_at_work("second");
+    mill.worker("near").signal("CONT");
+    let over = "kind = 'study' and state not in ('queued', 'running')";
+    until("every fault has happened", || fired(&mill) == planned || mill.count("job", over) == 1);
     assert_eq!(fired(&mill), planned, "before the study was over");
     mill.judge_study(&id);
 }

@@ -18,10 +18,11 @@ fn a_killed_stage_comes_back_and_nothing_is_forgotten() {
     let spec = &Flour::shared().spec;
     let id = mill.submit("r", spec);
     for _ in 0..2 {
-        mill.wait_at_work("near");
+        mill.catch_at_work("near");
         mill.stage("one").kill();
         mill.serve("one", &[]);
         mill.wait_ready("one");
+        mill.worker("near").signal("CONT");
         assert_eq!(mill.submit("r", spec), id, "the same request is the same job");
     }
     let history = mill.judge_study(&id);
@@ -73,7 +74,7 @@ fn two_replicas_take_each_lease_once() {
     assert_eq!(mill.try_submit("two", "r", spec).unwrap(), id);
     for _ in 0..2 {
         mill.work("dies");
-        let trial = mill.wait_at_work("dies");
+        let trial = mill.catch_at_work("dies");
         let dead = mill.recorded("dies");
         mill.take_worker("dies").kill();
         let condition = format!("job = '{trial}' and worker = '{dead}' and outcome = 'lost'");
@@ -81,8 +82,9 @@ fn two_replicas_take_each_lease_once() {
     }
     // Now without the replica that the workers know.
     mill.work("near");
-    mill.wait_at_work("near");
+    mill.catch_at_work("near");
     mill.stage("one").kill();
+    mill.worker("near").signal("CONT");
     assert_eq!(mill.try_submit("two", "r", spec).unwrap(), id);
     mill.serve("one", &[]);
     mill.wait_ready("one");

@@ -15,7 +15,7 @@ fn killed_workers_cost_time_and_nothing_else() {
     let id = mill.submit("r", &Flour::shared().spec);
     let mut taken = Vec::new();
     for worker in ["a", "b"] {
-        taken.push((mill.wait_at_work(worker), mill.recorded(worker)));
+        taken.push((mill.catch_at_work(worker), mill.recorded(worker)));
         mill.take_worker(worker).kill();
         mill.work(worker);
     }
@@ -36,9 +36,8 @@ fn a_worker_that_slept_through_its_lease_is_refused() {
     let Some(mut mill) = Mill::new() else { return };
     mill.work("sleeper");
     let id = mill.submit("r", &Flour::shared().spec);
-    let trial = mill.wait_at_work("sleeper");
+    let trial = mill.catch_at_work("sleeper");
     let sleeper = mill.recorded("sleeper");
-    mill.worker("sleeper").signal("STOP");
     let condition = format!("job = '{trial}' and worker = '{sleeper}' and outcome = 'lost'");
     until("the sleeper's lease is taken", || mill.count("attempt", &condition) == 1);
     mill.work("other");
@@ -60,9 +59,12 @@ fn a_worker_that_is_told_to_go_gives_its_trial_back() {
     let Some(mut mill) = Mill::new() else { return };
     mill.work("goer");
     let id = mill.submit("r", &Flour::shared().spec);
-    let trial = mill.wait_at_work("goer");
+    let trial = mill.catch_at_work("goer");
     let goer = mill.recorded("goer");
-    let (code, log) = mill.take_worker("goer").end();
+    // Both wait for it when it goes on.
+    mill.worker("goer").signal("TERM");
+    mill.worker("goer").signal("CONT");
+    let (code, log) = mill.take_worker("goer").ended();
     assert_eq!(code, 0, "{log}");
     // At once, not when the lease runs out.
     let released = format!("job = '{trial}' and worker = '{goer}' and outcome = 'released'");
@@ -79,8 +81,9 @@ fn without_workers_work_waits_and_is_done_once_there_are_some() {
     mill.work("a");
     mill.work("b");
     let id = mill.submit("r", &Flour::shared().spec);
-    mill.wait_at_work("a");
-    mill.wait_at_work("b");
+    for worker in ["a", "b"] {
+        mill.catch_at_work(worker);
+    }
     for worker in ["a", "b"] {
         mill.take_worker(worker).kill();
     }
@@ -107,8 +110,7 @@ fn a_cancelled_study_ends_whatever_happens_to_its_workers() {
     mill.work("dies");
     let id = mill.submit("r", &Flour::shared().spec);
     mill.wait_at_work("lives");
-    mill.wait_at_work("dies");
-    mill.worker("dies").signal("STOP");
+    mill.catch_at_work("dies");
     let request = CancelStudyJobRequest { id: id.clone(), ..Default::default() };
     runtime().block_on(client(&mill.endpoint("one")).cancel_study_job(request.clone())).unwrap();
     let (state, outcome) = mill.finished(&id);

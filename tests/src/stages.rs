@@ -45,8 +45,13 @@ impl Program {
     }
 
     /// Asks it to end, waits for it, and answers exit code and log.
-    pub fn end(mut self) -> (i32, String) {
+    pub fn end(self) -> (i32, String) {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for its end, and answers exit code and log.
+    pub fn ended(mut self) -> (i32, String) {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().unwrap() {

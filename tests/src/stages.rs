@@ -45,9 +45,13 @@ impl Program {
     }
 
     /// Asks it to end, waits for it, and answers exit code and log.
-    pub fn end(mut self) -> (i32, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub fn end(self) -> (i32, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for its end, and answers exit code and log.
+    pub fn ended(mut self) -> (i32, String) {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -56,6 +60,17 @@ impl Program {
             std::thread::yield_now();
         }
         panic!("it did not end: {}", self.kill());
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     }
 
     /// Whether it has ended by itself.

@@ -166,17 +166,19 @@ impl Inner {
         let options = PutMultipartOptions::default().with_retry_policy(Arc::new(patience.clone()));
         let (objects, path, limit) = (self.backend.objects.clone(), key.path(), patience.clone());
         // On its own: if nobody waits any more when its answer comes, it is known what to abort.
-        let begin =
-            async move { limit.limit(objects.put_multipart_opts(&path, options)).await.map(Some).map(Uploading) };
+        let begin = async move {
+            let begun = limit.limit(objects.put_multipart_opts(&path, options)).await;
+            begun.map(|upload| Uploading { upload: Some(upload), patience: limit })
+        };
         let begun = tokio::spawn(begin).await.map_err(|_| StoreError::Thread(PUBLISHING))?;
         let mut upload = begun.map_err(failed(PUBLISHING))?;
         let sent = self.send(&mut upload, spooled).await;
         let completed = match sent {
-            Ok(()) => upload.complete(patience).await.map_err(failed(PUBLISHING)),
+            Ok(()) => upload.complete().await.map_err(failed(PUBLISHING)),
             Err(e) => Err(e),
         };
         if completed.is_err() {
-            upload.abort(patience).await;
+            upload.abort().await;
         }
         match completed {
             // As with a small put: whether it is there is seen by looking.
@@ -206,37 +208,53 @@ impl Inner {
     }
 }
 
-/// A multipart upload that is aborted unless it is completed, also when whoever waits for it goes away. A killed process leaves its pieces to the bucket's lifecycle rule.
-struct Uploading(Option<Box<dyn MultipartUpload>>);
+/// A multipart upload that is aborted unless it is completed, also when whoever waits for it goes away. A
+/// killed process leaves its pieces to the bucket's lifecycle rule.
+struct Uploading {
+    upload: Option<Box<dyn MultipartUpload>>,
+    patience: Patience,
+}
 
 impl Uploading {
     fn piece(&mut self, bytes: Bytes) -> Result<UploadPart, StoreError> {
-        let upload = self.0.as_mut().ok_or(StoreError::Thread(PUBLISHING))?;
+        let upload = self.upload.as_mut().ok_or(StoreError::Thread(PUBLISHING))?;
         Ok(upload.put_part(PutPayload::from_bytes(bytes)))
     }
 
-    async fn complete(&mut self, patience: &Patience) -> object_store::Result<()> {
-        let Some(upload) = self.0.as_mut() else { return Ok(()) };
-        patience.limit(upload.complete()).await?;
-        self.0 = None;
+    async fn complete(&mut self) -> object_store::Result<()> {
+        let Some(upload) = self.upload.as_mut() else { return Ok(()) };
+        self.patience.limit(upload.complete()).await?;
+        self.upload = None;
         Ok(())
     }
 
-    async fn abort(&mut self, patience: &Patience) {
-        if let Some(mut upload) = self.0.take() {
-            // It fails if the upload was completed and only the answer was lost.
-            if let Err(error) = patience.limit(upload.abort()).await {
-                tracing::debug!(%error, "an upload that was given up could not be aborted");
-            }
+    async fn abort(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            abort(upload, &self.patience).await;
         }
+    }
+}
+
+/// Tried as often as anything else: pieces of an upload that stays open cost its owner money.
+async fn abort(mut upload: Box<dyn MultipartUpload>, patience: &Patience) {
+    let mut tried = 1;
+    while let Err(error) = patience.limit(upload.abort()).await {
+        if tried >= patience.tries() || !is_transient(&error) {
+            // So it is, too, if the upload was completed and only the answer was lost.
+            tracing::debug!(%error, "an upload that was given up could not be aborted");
+            return;
+        }
+        patience.wait(tried).await;
+        tried += 1;
     }
 }
 
 impl Drop for Uploading {
     fn drop(&mut self) {
-        let (Some(mut upload), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };
         // Whoever waited has gone, so nobody is there to be told how this ends.
-        runtime.spawn(async move { drop(upload.abort().await) });
+        let patience = self.patience.clone();
+        runtime.spawn(async move { abort(upload, &patience).await });
     }
 }
 

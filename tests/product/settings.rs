@@ -54,15 +54,15 @@ fn wrong_settings_are_refused_before_anything_is_started() {
     serve("registry", &["--config", &file]).fails(2, &["unknown key `sever", "`server`"]);
     serve("registry", &["--config", "missing.yaml"]).fails(2, &["missing.yaml"]);
     serve("serving", &["--set", "serving.allias=x"]).fails(2, &["`serving.allias`", "`serving.alias`"]);
-    serve("registry", &["--set", "peers.training=http://127.0.0.1:1"]).fails(2, &["peers.training"]);
+    serve("evaluation", &["--set", "peers.training=http://127.0.0.1:1"]).fails(2, &["peers.training"]);
     serve("pipeline", &["--set", "peers.trainning=http://127.0.0.1:1"]).fails(2, &["`peers.training`"]);
     serve("pipeline", &["--set", "peers.training=not an address"]).fails(2, &["peers.training", "http://"]);
     serve("registry", &["--set", "slots=many"]).fails(2, &["slots"]);
     serve("registry", &["--token", "hush"]).fails(2, &["env:NAME"]);
     serve("registry", &["--set", "database=env:DATABASE_URL"]).fails(2, &["database"]);
     serve("registry", &["--store", "ftp://somewhere/else"]).fails(2, &["store.url", "ftp://somewhere/else"]);
-    serve("registry", &["--set", "auth.oidc_issuer=https://issuer"]).fails(2, &["OIDC"]);
-    serve("registry", &["--set", "tls.certificate=/c.pem"]).fails(2, &["TLS"]);
+    serve("registry", &["--set", "auth.oidc.issuer=https://issuer"]).fails(2, &["auth.oidc", "`audience`"]);
+    serve("registry", &["--set", "tls.cert=/c.pem"]).fails(2, &["`tls.cert`", "`tls.key`"]);
     serve("registry", &["--log", "not=a=filter"]).fails(2, &["log filter"]);
     serve("ingestion", &["--set", "ingestion.roots=[data]"]).fails(2, &["ingestion.roots", "data"]);
     serve("training", &["--set", "training.lease_seconds=1"]).fails(2, &["training.lease_seconds", "300"]);

@@ -81,7 +81,7 @@ pub enum ServerError {
         reason: String,
     },
     /// Certificate, key or client CA cannot be used.
-    #[error("tls cannot be offered: {0}")]
+    #[error("tls cannot be offered")]
     Tls(#[from] TlsError),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {message}")]

@@ -76,7 +76,11 @@ impl From<std::io::Error> for Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::failed(gristmill_rpc::error::chain(&error))
+        let message = gristmill_rpc::error::chain(&error);
+        match error {
+            ServerError::Tls(_) => Self::usage(message),
+            _ => Self::failed(message),
+        }
     }
 }
 

@@ -109,7 +109,7 @@ impl StoreSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
     /// The chain that it shows.
-    pub certificate: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
     /// The key to it.
     pub key: Option<PathBuf>,
     /// Whose certificates callers and peers must have.
@@ -141,7 +141,7 @@ impl TlsSettings {
     /// As the server is told, where nothing else is said of it.
     pub(super) fn of_server(&self) -> TlsConfig {
         TlsConfig {
-            cert: self.certificate.clone(),
+            cert: self.cert.clone(),
             key: self.key.clone(),
             client_ca: self.ca.clone(),
             client_optional: self.client_optional,
@@ -150,7 +150,7 @@ impl TlsSettings {
 
     /// As channels to other stages are told.
     pub(super) fn of_client(&self) -> ClientTlsConfig {
-        ClientTlsConfig { ca: self.ca.clone(), cert: self.certificate.clone(), key: self.key.clone(), domain: None }
+        ClientTlsConfig { ca: self.ca.clone(), cert: self.cert.clone(), key: self.key.clone(), domain: None }
     }
 }
 

@@ -43,8 +43,7 @@ fn the_all_in_one_is_one_pod_with_a_volume() {
 #[test]
 fn with_tls_no_connection_is_without_and_every_pod_has_a_certificate() {
     let Some(documents) = render("per-stage-tls") else { return };
-    let shared =
-        of_kind(&documents, &["ConfigMap"]).find(|map| map["data"].get("GRISTMILL_TLS__CERTIFICATE").is_some());
+    let shared = of_kind(&documents, &["ConfigMap"]).find(|map| map["data"].get("GRISTMILL_TLS__CERT").is_some());
     let shared = shared.expect("shared settings name certificates");
     assert_eq!(shared["data"]["GRISTMILL_SERVER__INSECURE"], "false");
     for workload in of_kind(&documents, &["Deployment", "Job"]) {

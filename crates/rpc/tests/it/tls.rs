@@ -219,7 +219,8 @@ async fn tls_files_that_cannot_work_are_refused_at_the_start() {
         let services = gristmill_rpc::Services::new();
         let built = gristmill_rpc::Server::build(services, Auth::LoopbackOnly, &config, &Process::new()).await;
         let error = built.unwrap_err();
-        assert!(matches!(error, ServerError::Tls(_)) && error.to_string().contains(expected), "{expected}: {error}");
+        let told = gristmill_rpc::error::chain(&error);
+        assert!(matches!(error, ServerError::Tls(_)) && told.contains(expected), "{expected}: {told}");
     }
     let client = RemoteConfig { tls: ca.client_as("none"), ..RemoteConfig::new("https://localhost:1") };
     let problem = Channel::open(&client).unwrap_err();
